@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kafka.h - the Kafka listener: what platform/app sees of it.
+ *
+ * One network thread runs all connections (platform/net loop) and never waits for disk,
+ * decompression or file creation: a small worker pool does that. Records go in through an
+ * injector (ingest.h), come out through store.h.
+ */
+#ifndef SL_BRIDGE_KAFKA_H
+#define SL_BRIDGE_KAFKA_H
+
+#include "sluice/config.h"
+#include "sluice/ingest.h"
+
+struct sl_kafka;
+
+struct sl_kafka_cfg {
+	const struct sl_config *config; /* borrowed */
+	struct sl_store *store;
+	struct sl_dataplane *dp;
+	int32_t node_id;                /* 1 */
+};
+
+/* Binds the listeners; -EADDRINUSE and the like with a sentence in err. Control. */
+SL_MUST_CHECK int sl_kafka_new(const struct sl_kafka_cfg *cfg, struct sl_kafka **ret_kafka,
+			       char *err, size_t errlen);
+SL_MUST_CHECK int sl_kafka_start(struct sl_kafka *k);
+/* Stops accepting, answers what is under way until deadline_ns (monotonic), closes. Control. */
+void sl_kafka_stop(struct sl_kafka *k, uint64_t deadline_ns);
+void sl_kafka_free(struct sl_kafka *k); /* accepts NULL */
+uint16_t sl_kafka_port(const struct sl_kafka *k, unsigned i); /* bound port of listener i */
+
+struct sl_kafka_stats {
+	uint64_t connections, connections_total, connections_refused;
+	uint64_t requests_total, request_errors_total; /* closed for a malformed request */
+	uint64_t bytes_in, bytes_out;
+	uint64_t memory_bytes;  /* held now by all connections */
+	uint64_t produce_records, produce_errors, fetch_bytes, fetch_from_disk;
+};
+void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats); /* any thread */
+
+#endif

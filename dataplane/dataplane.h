@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dataplane.h - EAL, ports, ingest and writer lcores: what platform/app sees of them.
+ *
+ * Life: sl_dp_eal_init() once per process, before other threads exist; sl_dp_new() opens ports
+ * and pools; sl_dp_start() launches writers, then ingest; sl_dp_stop() stops ingest, drains rings
+ * and writers; sl_dp_free(). All control thread.
+ */
+#ifndef SL_DATAPLANE_H
+#define SL_DATAPLANE_H
+
+#include "sluice/config.h"
+#include "sluice/counters.h"
+#include "sluice/ingest.h"
+
+struct sl_dp_cfg {
+	const struct sl_config *config; /* borrowed for the life of the data plane */
+	struct sl_store *store;         /* every topic of a listener exists in it */
+	struct sl_counters *counters;
+};
+
+/*
+ * Checks CPUs and memory, builds the EAL arguments from the config and calls rte_eal_init().
+ * `err` gets a sentence for the operator. -ENOMEM, -EINVAL, -EALREADY.
+ */
+SL_MUST_CHECK int sl_dp_eal_init(const struct sl_config *cfg, char *err, size_t errlen);
+void sl_dp_eal_cleanup(void); /* removes the runtime folder too */
+
+SL_MUST_CHECK int sl_dp_new(const struct sl_dp_cfg *cfg, struct sl_dataplane **ret_dp, char *err,
+			    size_t errlen);
+SL_MUST_CHECK int sl_dp_start(struct sl_dataplane *dp, char *err, size_t errlen);
+/* Stops receiving at once, hands over what is open, lets writers drain until deadline_ns
+ * (monotonic). 0, or -ETIMEDOUT when records were left and counted as append_failed[shutdown]. */
+int sl_dp_stop(struct sl_dataplane *dp, uint64_t deadline_ns);
+void sl_dp_free(struct sl_dataplane *dp); /* accepts NULL */
+
+/* Reads the back ends' loss counters into the counter file; about once a second. Control. */
+void sl_dp_housekeep(struct sl_dataplane *dp);
+
+struct sl_dp_port_status {
+	const char *name;
+	const char *backend; /* "af_xdp", ... as chosen */
+	const char *why;     /* one sentence: why this back end */
+	bool link;
+	bool loss_exact;
+	bool done;           /* pcap replayed once: at its end */
+};
+unsigned sl_dp_ports(struct sl_dataplane *dp, struct sl_dp_port_status *ret, unsigned n);
+/* Records between accepted and appended now: open batches and rings. Any thread. */
+uint64_t sl_dp_in_flight(struct sl_dataplane *dp);
+/* Names an lcore's place: "ingest 0 on cpu 1". For status. */
+unsigned sl_dp_lcores(struct sl_dataplane *dp, char (*ret)[64], unsigned n);
+
+#endif

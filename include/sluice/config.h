@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h - the checked configuration, as plain data.
+ *
+ * platform/config fills it from YAML (libfyaml) by one table of keys; everybody else reads it.
+ * Nothing here points into the YAML document. Byte sizes are bytes, times have their unit in the
+ * name, strings are NUL-terminated and bounded. See configs/sluice.yaml for what each key means.
+ */
+#ifndef SLUICE_CONFIG_H
+#define SLUICE_CONFIG_H
+
+#include "sluice/base.h"
+#include "sluice/store.h"
+
+#define SL_CFG_NAME_MAX 64
+#define SL_CFG_PATH_MAX 256
+#define SL_CFG_PORTS_MAX 16
+#define SL_CFG_LISTENERS_MAX 256
+#define SL_CFG_TOPICS_MAX 1024
+#define SL_CFG_CPUS_MAX 32
+#define SL_CFG_LISTEN_MAX 8
+#define SL_CFG_FILE_MAX (1u << 20)
+
+struct sl_cfg_cpus {
+	bool automatic;
+	uint32_t cnt;
+	uint16_t cpu[SL_CFG_CPUS_MAX]; /* one lcore each; the same CPU twice is allowed */
+};
+
+struct sl_cfg_size { /* "70%" or "10GiB" */
+	double fraction;   /* 0 .. 1, used if bytes is 0 */
+	uint64_t bytes;
+};
+
+enum sl_hugepages { SL_HUGE_AUTO, SL_HUGE_OFF, SL_HUGE_REQUIRED };
+enum sl_idle { SL_IDLE_SLEEP, SL_IDLE_SPIN };
+enum sl_backend { SL_BE_AUTO, SL_BE_PCI, SL_BE_AF_XDP, SL_BE_AF_PACKET, SL_BE_TAP, SL_BE_PCAP };
+enum sl_csum { SL_CSUM_AUTO, SL_CSUM_VERIFY, SL_CSUM_TRUST };
+enum sl_protocol { SL_PROTO_RAW, SL_PROTO_SYSLOG };
+enum sl_key_rule { SL_KEY_SOURCE, SL_KEY_HOST, SL_KEY_NONE, SL_KEY_SLICE };
+
+/* Record headers a listener adds; `headers: [facility, severity, host, app, time]`. */
+enum sl_hdr_bit {
+	SL_HDR_FACILITY = 1u << 0,
+	SL_HDR_SEVERITY = 1u << 1,
+	SL_HDR_HOST = 1u << 2,
+	SL_HDR_APP = 1u << 3,
+	SL_HDR_TIME = 1u << 4,
+	SL_HDR_SOURCE = 1u << 5, /* the sender's address as text */
+};
+
+struct sl_cfg_port {
+	char name[SL_CFG_NAME_MAX];
+	enum sl_backend backend;
+	char device[SL_CFG_PATH_MAX]; /* interface name, or PCI address for pci */
+	char netns[SL_CFG_NAME_MAX];  /* "" = the daemon's own */
+	char file[SL_CFG_PATH_MAX];   /* pcap */
+	bool loop;                    /* pcap: `replay: forever` instead of once */
+	bool pace_capture;            /* pcap: `pace: capture` instead of full speed */
+	enum sl_csum checksum;
+	uint16_t mtu;                 /* 0: leave as it is */
+	bool promiscuous;
+};
+
+struct sl_cfg_addr {
+	uint8_t family;  /* 0 any, 4, 6 */
+	uint8_t ip[16];  /* network order, IPv4 in the first four bytes */
+};
+
+struct sl_cfg_listener {
+	char name[SL_CFG_NAME_MAX];
+	uint16_t port; /* index into ports */
+	struct sl_cfg_addr addr;
+	uint16_t udp;
+	enum sl_protocol protocol;
+	char topic[SL_TOPIC_NAME_MAX + 1];
+	enum sl_key_rule key;
+	uint16_t slice_off, slice_len; /* SL_KEY_SLICE: `key: payload[4:12]`, bytes 4 .. 11 */
+	uint32_t headers;              /* enum sl_hdr_bit */
+};
+
+struct sl_cfg_topic {
+	char name[SL_TOPIC_NAME_MAX + 1];
+	uint32_t partitions;
+	struct sl_topic_cfg cfg;
+};
+
+struct sl_cfg_listen { /* host:port, [v6]:port */
+	char host[SL_CFG_NAME_MAX];
+	uint16_t port;
+};
+
+struct sl_config {
+	struct {
+		char id[SL_CFG_NAME_MAX];
+		char data[SL_CFG_PATH_MAX];
+	} gateway;
+	struct {
+		uint64_t memory_bytes;
+		enum sl_hugepages hugepages;
+		struct sl_cfg_cpus ingest, writers;
+		enum sl_idle idle;
+		uint32_t linger_us;
+		uint32_t batch_bytes; /* an open batch is closed at this size */
+		char file_prefix[SL_CFG_NAME_MAX]; /* "" = derived from the process id */
+	} dataplane;
+	struct {
+		struct sl_cfg_size budget, reserve;
+		uint64_t segment_bytes;
+		uint64_t tail_cache_bytes;
+		uint32_t sync_interval_us;
+		uint64_t sync_bytes;
+		uint32_t flush_interval_ms;
+		uint32_t retention_check_ms;
+		char io[16];             /* auto | io_uring | posix */
+		char stripes[SL_CFG_PATH_MAX]; /* directory of the stripe file */
+	} storage;
+	uint32_t port_cnt;
+	struct sl_cfg_port port[SL_CFG_PORTS_MAX];
+	uint32_t listener_cnt;
+	struct sl_cfg_listener listener[SL_CFG_LISTENERS_MAX];
+	uint32_t topic_cnt;
+	struct sl_cfg_topic topic[SL_CFG_TOPICS_MAX];
+	struct {
+		uint32_t listen_cnt;
+		struct sl_cfg_listen listen[SL_CFG_LISTEN_MAX];
+		struct sl_cfg_listen advertise; /* host "" = the local address of the connection */
+		uint32_t num_partitions;        /* kafka.config num.partitions */
+		bool auto_create;               /* auto.create.topics.enable */
+		struct sl_topic_cfg topic_defaults; /* log.retention.ms and the like */
+		uint32_t max_connections;
+		uint32_t request_max_bytes;     /* socket.request.max.bytes */
+		uint64_t memory_bytes;          /* of all connections together */
+		uint32_t workers;               /* threads of the worker pool */
+		uint32_t idle_ms;               /* connections.max.idle.ms */
+	} kafka;
+	struct {
+		struct sl_cfg_listen listen; /* port 0 = off */
+		char socket[SL_CFG_PATH_MAX];
+	} admin;
+	struct {
+		int level;               /* enum sl_log_level */
+	} log;
+	uint32_t drain_ms; /* bound of a clean stop */
+};
+
+#endif

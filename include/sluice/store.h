@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - the log: what storage offers to writer threads, bridges and the control plane.
+ *
+ * Concepts
+ *   store      one data directory, locked; owns topics, a housekeeping thread, the stripe file.
+ *   topic      name, topic id (UUID), partitions, configuration under Kafka's own names.
+ *   partition  one Kafka log; owned by exactly one writer for the life of the process.
+ *   writer     what one writer thread holds: its stripes and its I/O queue. Only the owner of a
+ *              partition appends to it; everybody may read what it has published.
+ *
+ * What an offset is worth
+ *   log start <= synced <= log end. The log end is the high watermark and the end of what is
+ *   `logged`: bytes below it lie in the stripe file (which outlives the process) or in the
+ *   segment. Below `synced` a completed fdatasync covers them.
+ *
+ * Thread roles, named in each declaration
+ *   control    main thread and the like; may block.
+ *   writer     the one thread that attached the writer; never blocks, no locks.
+ *   reader     any other thread; may block only where it says so.
+ *
+ * Errors are -errno. Nothing here prints or exits.
+ */
+#ifndef SLUICE_STORE_H
+#define SLUICE_STORE_H
+
+#include <stdatomic.h>
+
+#include "sluice/base.h"
+#include "sluice/batch.h"
+
+struct sl_store;
+struct sl_store_writer;
+struct sl_topic;
+struct sl_part;
+
+#define SL_STORE_FORMAT 1       /* of <data>/state/format; a higher one on disk is refused */
+#define SL_STORE_WRITERS_MAX 32
+#define SL_STORE_WAKERS_MAX 16
+#define SL_STORE_TOPICS_MAX 4096
+#define SL_STORE_PARTS_MAX 16384 /* all topics together */
+
+enum sl_ack { SL_ACK_RECEIVED, SL_ACK_LOGGED, SL_ACK_SYNCED, SL_ACK_CENTRAL };
+
+/* Who wrote a record: the classes of the log book of the ledger. */
+enum sl_origin { SL_ORIGIN_INGEST, SL_ORIGIN_KAFKA, SL_ORIGIN_MQTT, SL_ORIGIN_INTERNAL, SL_ORIGIN_CNT };
+
+/* Why an append failed for good: append_failed[reason] of the ledger. */
+#define SL_APPEND_REASONS(X)                                                                       \
+	X(DISK_FULL, "disk_full")       /* no space, or below storage.reserve: -ENOSPC */           \
+	X(IO_ERROR, "io_error")         /* the partition's file failed: -EIO */                     \
+	X(TOO_LARGE, "too_large")       /* beyond max.message.bytes or segment.bytes: -EMSGSIZE */  \
+	X(DELETED, "deleted")           /* the topic is being deleted: -ENOENT */                   \
+	X(SHUTDOWN, "shutdown")         /* the drain's bound was reached: -ESHUTDOWN */
+enum sl_append_reason {
+#define X(id, name) SL_APPEND_##id,
+	SL_APPEND_REASONS(X)
+#undef X
+	SL_APPEND_REASON_CNT
+};
+const char *sl_append_reason_name(enum sl_append_reason r); /* any thread */
+
+/* ---- topics -------------------------------------------------------------------------------- */
+
+enum sl_ts_type { SL_TS_CREATE_TIME, SL_TS_LOG_APPEND_TIME };
+enum sl_compression { SL_COMP_PRODUCER = -1 /* else enum sl_codec */ };
+
+/* One topic's settings, Kafka's names and defaults. Negative means "no limit" where Kafka says so. */
+struct sl_topic_cfg {
+	int64_t retention_ms;          /* retention.ms, default 7 d */
+	int64_t retention_bytes;       /* retention.bytes, per partition, default -1 */
+	int64_t segment_bytes;         /* segment.bytes, default storage.segment; 1 MiB .. 1 GiB */
+	int64_t segment_ms;            /* segment.ms, default 7 d */
+	int32_t max_message_bytes;     /* max.message.bytes, default 1048588, at most SL_BATCH_MAX_BYTES */
+	int32_t index_interval_bytes;  /* index.interval.bytes, default 4096 */
+	int64_t ts_before_max_ms;      /* message.timestamp.before.max.ms */
+	int64_t ts_after_max_ms;       /* message.timestamp.after.max.ms */
+	enum sl_ts_type ts_type;       /* message.timestamp.type */
+	int compression;               /* compression.type: SL_COMP_PRODUCER or enum sl_codec */
+	bool compact;                  /* cleanup.policy has compact: accepted by later versions */
+};
+/* Kafka's defaults with ours from DESIGN (segment 64 MiB). Any thread. */
+void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg);
+
+/* ---- partitions: the published part ---------------------------------------------------------- */
+
+enum sl_part_state {
+	SL_PART_OK,
+	SL_PART_DISK_FULL, /* appends are refused by name; clears itself when space returns */
+	SL_PART_FAILED,    /* a write or sync failed: no append until the next start */
+	SL_PART_DELETED,
+};
+
+/*
+ * First member of struct sl_part; visible so that the accessors inline. Only storage writes.
+ * log_end is stored with release after the bytes; load it with acquire (the accessors do).
+ */
+struct sl_part_pub {
+	/* the writer writes */
+	_Atomic int64_t log_end SL_ALIGNED(SL_CACHELINE); /* next offset = high watermark */
+	_Atomic int64_t synced;    /* next offset not yet covered by a completed sync */
+	_Atomic int64_t end_bytes; /* bytes ever appended in this life: reader-side min_bytes */
+	_Atomic uint32_t state;    /* enum sl_part_state */
+	/* the housekeeper writes */
+	_Atomic int64_t log_start SL_ALIGNED(SL_CACHELINE);
+	_Atomic int64_t size_bytes; /* of all segments */
+	/* constant while the partition lives */
+	struct sl_topic *topic SL_ALIGNED(SL_CACHELINE);
+	int32_t id;
+	int32_t leader_epoch;
+	uint16_t writer; /* index of its writer */
+};
+
+SL_INLINE const struct sl_part_pub *sl_part_pub(const struct sl_part *p)
+{
+	return (const struct sl_part_pub *)(const void *)p;
+}
+SL_INLINE int64_t sl_part_end(const struct sl_part *p)
+{
+	return atomic_load_explicit(&sl_part_pub(p)->log_end, memory_order_acquire);
+}
+SL_INLINE int64_t sl_part_synced(const struct sl_part *p)
+{
+	return atomic_load_explicit(&sl_part_pub(p)->synced, memory_order_acquire);
+}
+SL_INLINE int64_t sl_part_start(const struct sl_part *p)
+{
+	return atomic_load_explicit(&sl_part_pub(p)->log_start, memory_order_acquire);
+}
+SL_INLINE int64_t sl_part_bytes_in(const struct sl_part *p)
+{
+	return atomic_load_explicit(&sl_part_pub(p)->end_bytes, memory_order_acquire);
+}
+SL_INLINE enum sl_part_state sl_part_state(const struct sl_part *p)
+{
+	return (enum sl_part_state)atomic_load_explicit(&sl_part_pub(p)->state, memory_order_acquire);
+}
+SL_INLINE uint16_t sl_part_writer(const struct sl_part *p)
+{
+	return sl_part_pub(p)->writer;
+}
+
+/* ---- store: life ----------------------------------------------------------------------------- */
+
+struct sl_store_cfg {
+	const char *data;          /* data directory, made if missing (0700) */
+	const char *stripe_dir;    /* tmpfs or hugetlbfs for the stripe file; NULL: /dev/shm */
+	const char *io;            /* "io_uring", "posix" or NULL: the best that works */
+	unsigned writers;          /* 1 .. SL_STORE_WRITERS_MAX */
+	uint64_t stripe_bytes;     /* tail cache and write stripes of all writers, >= 8 MiB per writer */
+	double budget_fraction;    /* of the file system, 0 .. 1; or 0 and: */
+	uint64_t budget_bytes;     /* 0 = none */
+	double reserve_fraction;   /* kept free: below it appends are refused as disk_full */
+	uint64_t reserve_bytes;    /* used if reserve_fraction is 0 */
+	uint32_t sync_interval_us; /* window of a group sync that somebody waits for */
+	uint64_t sync_bytes;       /* a sync starts at once beyond this much */
+	uint32_t flush_interval_ms;/* at the latest then data nobody waits for is synced, default 1000 */
+	uint32_t retention_check_ms; /* default 30000; tests shorten it */
+	uint64_t pid_expiry_ms;    /* producer.id.expiration.ms, default 86400000 */
+	struct sl_counters *counters; /* mapped counter file (counters.h), may be NULL in unit tests */
+	int64_t (*now_ms)(void *arg); /* wall clock, ms; NULL: sl_clock_wall_ms() */
+	void *now_arg;
+};
+
+/* What opening found: for the log line, status and the tests. */
+struct sl_store_recovery {
+	bool clean;                /* the last stop was clean */
+	uint32_t partitions;
+	uint64_t stripes_written;  /* stripes of the last run written out */
+	uint64_t stripe_records;   /* records among them beyond the segment's own end */
+	uint64_t cut_partitions;   /* partitions with a torn tail */
+	uint64_t cut_bytes;
+	uint64_t tails_restored;   /* blocks put back from state/tail */
+	int64_t lost_records;      /* known to have been `synced` and gone; -> leader epoch raised */
+	uint64_t scanned_bytes;
+	uint64_t duration_us;
+};
+
+/*
+ * Locks, checks the format version, recovers every partition, starts the housekeeping thread.
+ * -EBUSY: another process holds the directory; -EPROTO: newer format; -ENOTUNIQ: the directory
+ * belongs to another gateway (meta.properties). Control; blocks.
+ * `ret_err` (may be NULL) gets a sentence for the operator of at most `errlen` bytes.
+ */
+SL_MUST_CHECK int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store **ret_store,
+				struct sl_store_recovery *ret_rec, char *ret_err, size_t errlen);
+/*
+ * Every writer has detached. `clean`: cut files to size, write indexes, checkpoints, snapshots
+ * and the clean-shutdown mark, remove the stripe file. Accepts NULL. Control; blocks.
+ */
+void sl_store_close(struct sl_store *s, bool clean);
+const char *sl_store_io_name(const struct sl_store *s);    /* "io_uring" or "posix" */
+const char *sl_store_cluster_id(const struct sl_store *s); /* 22 characters, from meta.properties */
+
+/* ---- topics ------------------------------------------------------------------------------------ */
+
+/*
+ * Creates topic and partition files. -EINVAL: bad name, count or setting; -EEXIST; -ENOSPC;
+ * -EMFILE: SL_STORE_TOPICS_MAX or _PARTS_MAX. Control or worker thread; blocks; any number of
+ * threads may call at once.
+ */
+SL_MUST_CHECK int sl_store_topic_create(struct sl_store *s, const char *name, uint32_t partitions,
+					const struct sl_topic_cfg *cfg, struct sl_topic **ret_topic);
+/* Borrowed until the topic is deleted and all readers have let go; NULL if unknown. Any thread
+ * that is not an lcore; takes a short lock. */
+struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_t len);
+/* Calls fn for every topic in the order of names under a read lock; fn must not call back in. */
+void sl_store_topics(struct sl_store *s, int (*fn)(struct sl_topic *t, void *arg), void *arg);
+const char *sl_topic_name(const struct sl_topic *t);
+const uint8_t *sl_topic_id(const struct sl_topic *t); /* 16 bytes */
+uint32_t sl_topic_partitions(const struct sl_topic *t);
+/* NULL if id is out of range. Any thread. */
+struct sl_part *sl_topic_part(const struct sl_topic *t, int32_t id);
+/* Copies the settings in force. Any thread. */
+void sl_topic_cfg_get(const struct sl_topic *t, struct sl_topic_cfg *ret_cfg);
+/* Replaces the settings, durable when it returns. Control or worker; blocks. */
+SL_MUST_CHECK int sl_store_topic_cfg_set(struct sl_store *s, struct sl_topic *t,
+					 const struct sl_topic_cfg *cfg);
+
+/* ---- appending: writer threads --------------------------------------------------------------- */
+
+/*
+ * One closed batch on its way into a partition. The batch is complete, checked and checksummed;
+ * the writer sets baseOffset and leader epoch in its own copy. Storage keeps no pointer into it
+ * once sl_store_append() has returned.
+ */
+struct sl_append {
+	struct sl_part *part;
+	const uint8_t *batch;
+	uint32_t len;
+	uint32_t records;        /* = lastOffsetDelta + 1 */
+	int64_t max_ts_ms;
+	int64_t producer_id;     /* -1: no duplicate detection */
+	int32_t base_sequence;
+	int16_t producer_epoch;
+	uint8_t origin;          /* enum sl_origin */
+	uint8_t ack;             /* enum sl_ack: SYNCED starts a group sync */
+	/* results, valid when err is 0 or -EEXIST */
+	int err;
+	int64_t base_offset;
+	int64_t log_start;
+	void *user;              /* of the caller */
+};
+
+/* Takes the writer for the calling thread (io_uring wants one submitter). -EBUSY if taken. */
+SL_MUST_CHECK int sl_store_writer_attach(struct sl_store *s, unsigned idx,
+					 struct sl_store_writer **ret_writer);
+/*
+ * Appends one batch and publishes it. Returns (and sets a->err to)
+ *   0          logged; a->base_offset is its offset
+ *   -EAGAIN    no stripe or extent free yet: nothing happened; poll and try again, same order
+ *   -EEXIST    duplicate of one of the producer's last five batches; a->base_offset is the first's
+ *   -EILSEQ    out of order sequence;  -ESTALE  old producer epoch;  -ENOKEY  unknown producer id
+ *   -ENOSPC -EIO -EMSGSIZE -ENOENT     refused for good, counted by reason
+ */
+SL_MUST_CHECK int sl_store_append(struct sl_store_writer *w, struct sl_append *a);
+/* Submits and reaps I/O, starts syncs that are due. Returns the number of things that moved. */
+unsigned sl_store_poll(struct sl_store_writer *w, uint64_t now_ns);
+/* Readable when a poll would find a completion or the housekeeper has something for the writer. */
+int sl_store_writer_fd(const struct sl_store_writer *w);
+/* Monotonic ns at which poll must run next even without an event; UINT64_MAX: never. */
+uint64_t sl_store_deadline(const struct sl_store_writer *w);
+/* Writes and syncs all there is, at most until `deadline_ns` (monotonic). 0 or -ETIMEDOUT. Blocks. */
+int sl_store_writer_drain(struct sl_store_writer *w, uint64_t deadline_ns);
+/* Gives the writer back. Accepts NULL. */
+void sl_store_writer_detach(struct sl_store_writer *w);
+
+/* ---- being told -------------------------------------------------------------------------------- */
+
+/*
+ * A thread that waits for log ends or synced offsets to move arms its waker, looks once more at
+ * what it waits for, and only then sleeps on the eventfd. Writers ring an armed waker once.
+ */
+struct sl_waker {
+	int efd;                 /* eventfd, the owner's */
+	_Atomic uint32_t armed;
+} SL_ALIGNED(SL_CACHELINE);
+
+/* Keeps the pointer until removed. -ENOSPC beyond SL_STORE_WAKERS_MAX. Control. */
+SL_MUST_CHECK int sl_store_waker_add(struct sl_store *s, struct sl_waker *k);
+void sl_store_waker_del(struct sl_store *s, struct sl_waker *k); /* after writers have detached, or stopped ringing */
+SL_INLINE void sl_waker_arm(struct sl_waker *k) /* the owner; pairs with the fence in ring */
+{
+	atomic_store_explicit(&k->armed, 1, memory_order_seq_cst);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+/* Rings if armed: one write(2) at most per arming. Any thread. */
+void sl_waker_ring(struct sl_waker *k);
+
+/* ---- reading: readers ---------------------------------------------------------------------------- */
+
+struct sl_read {
+	int64_t offset;     /* wanted: the first batch returned contains it or is the next one */
+	uint32_t max_bytes; /* whole batches up to this many, */
+	bool at_least_one;  /* but the first one even if it is larger (KIP-74) */
+	uint8_t *buf;       /* the caller's */
+	uint32_t cap;
+	int64_t max_offset; /* only batches whose last offset is below it; INT64_MAX: high watermark */
+	/* results */
+	uint32_t len;
+	int64_t next_offset; /* of the byte after the last batch returned */
+	uint32_t need;       /* with -EMSGSIZE: cap that the first batch needs */
+};
+
+/*
+ * Copies stored batches from memory. 0 (len may be 0 at the end of the log); -EAGAIN: not in
+ * memory, use sl_store_read(); -ERANGE: below log start or above log end; -EMSGSIZE: buf too
+ * small for a first batch that is due. Never blocks. Any thread but lcores.
+ */
+SL_MUST_CHECK int sl_store_read_tail(struct sl_part *p, struct sl_read *rd);
+/*
+ * The same from memory or disk; every batch's CRC is checked on the way from disk. -EILSEQ:
+ * damage at rd->offset. Blocks on the disk: worker threads only.
+ */
+SL_MUST_CHECK int sl_store_read(struct sl_part *p, struct sl_read *rd);
+/*
+ * First record with timestamp >= ts: its offset and timestamp; offset -1 if there is none. Looks
+ * into compressed batches. Blocks: worker threads only.
+ */
+SL_MUST_CHECK int sl_store_offset_for_ts(struct sl_part *p, int64_t ts_ms, int64_t *ret_offset,
+					 int64_t *ret_ts);
+/* Offset and timestamp of the record with the largest timestamp (-1, -1 if empty). Blocks. */
+SL_MUST_CHECK int sl_store_max_ts(struct sl_part *p, int64_t *ret_offset, int64_t *ret_ts);
+
+/* ---- the rest ------------------------------------------------------------------------------------ */
+
+/* A producer id never given out before, also after a crash (fsynced in blocks). Worker; blocks. */
+SL_MUST_CHECK int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid);
+
+struct sl_store_stats { /* since open unless named otherwise */
+	uint64_t fs_bytes, fs_free_bytes, log_bytes, budget_bytes;
+	uint64_t evicted_bytes, evicted_records, evicted_segments; /* by the byte budget */
+	uint64_t expired_segments;  /* by retention.ms or retention.bytes */
+	uint64_t writes, write_bytes, syncs, sync_failed, write_failed;
+	uint64_t tail_hits, tail_misses;
+	bool disk_full;
+};
+void sl_store_stats(struct sl_store *s, struct sl_store_stats *ret_stats); /* control, reader */
+
+#endif
