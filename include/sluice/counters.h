@@ -125,8 +125,9 @@ struct sl_counters { /* the mapped file */
 	struct sl_ctr_port port[SL_CTR_PORTS];
 };
 
-/* Opens or makes the file and maps it. -EPROTO: newer version; -EILSEQ: not ours (set aside as
- * counters.bad, a new one is made, and *ret_reset is set). Control. platform/base. */
+/* Opens or makes the file and maps it; a file of another layout is taken over row by row.
+ * -EPROTO: newer version, file untouched. A file that is not ours is set aside as <path>.bad, a new
+ * one is made, and *ret_reset (may be NULL) is true. Control; blocks. platform/base. */
 SL_MUST_CHECK int sl_counters_open(const char *path, struct sl_counters **ret_ctr, bool *ret_reset);
 /* Anonymous memory instead of a file: unit tests, benches. */
 SL_MUST_CHECK int sl_counters_anon(struct sl_counters **ret_ctr);
@@ -137,6 +138,11 @@ const char *sl_frame_row_name(enum sl_frame_row r);
 enum sl_frame_group sl_frame_row_group(enum sl_frame_row r);
 const char *sl_frame_group_name(enum sl_frame_group g);
 const char *sl_note_row_name(enum sl_note_row r);
+const char *sl_origin_name(enum sl_origin o);
+
+/* After a kill -9: makes rx the sum of the line's rows; returns by how much it rose. Control, before
+ * the lcore starts. */
+int64_t sl_counters_lcore_rx_fix(struct sl_ctr_lcore *l);
 
 /* One writer per line: a relaxed load, add, store; readers on other threads see whole values. */
 SL_INLINE void sl_ctr_add(uint64_t *c, uint64_t n)

@@ -160,7 +160,17 @@ struct sl_store_cfg {
 	struct sl_counters *counters; /* mapped counter file (counters.h), may be NULL in unit tests */
 	int64_t (*now_ms)(void *arg); /* wall clock, ms; NULL: sl_clock_wall_ms() */
 	void *now_arg;
+	int lock_fd;               /* > 0: from sl_store_lock(), the caller's; else open takes the lock */
 };
+
+/*
+ * Takes <data>/.lock for this process before anything in the directory is looked at, makes the
+ * directory with log/ and state/ (0700) if missing, and checks <data>/state/format. So the caller
+ * may open its counter file there before sl_store_open(). *ret_fd is closed by the caller after
+ * sl_store_close(). -EBUSY: another process holds it; -EPROTO: newer format; `err` (may be NULL)
+ * gets a sentence. Control; blocks.
+ */
+SL_MUST_CHECK int sl_store_lock(const char *data, int *ret_fd, char *err, size_t errlen);
 
 /* What opening found: for the log line, status and the tests. */
 struct sl_store_recovery {

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/base/clock.h"
+#include "platform/base/log.h"
+#include "platform/config/config.h"
+
+#define NODE_ID 1
+#define CHECKPOINT_EVERY 10 /* housekeeping turns */
+
+/* ---- what the control socket and the admin port answer ------------------------------------------ */
+
+static json_t *on_status(void *arg, SL_UNUSED const json_t *req)
+{
+	return sl_gateway_status(arg);
+}
+
+static const struct sl_control_cmd control_cmds[] = {
+	{"status", on_status},
+};
+
+static unsigned on_metrics(void *arg, FILE *out)
+{
+	sl_gateway_metrics(arg, out);
+	return 200;
+}
+
+static unsigned on_health(SL_UNUSED void *arg, FILE *out)
+{
+	fputs("ok\n", out);
+	return 200;
+}
+
+static unsigned on_ready(void *arg, FILE *out)
+{
+	struct sl_gateway *g = arg;
+	bool ready = atomic_load_explicit(&g->ready, memory_order_acquire);
+
+	fputs(ready ? "ready\n" : "not ready\n", out);
+	return ready ? 200 : 503;
+}
+
+static unsigned on_status_http(void *arg, FILE *out)
+{
+	json_t *doc = sl_gateway_status(arg);
+
+	if (!doc)
+		return 503;
+	json_dumpf(doc, out, JSON_COMPACT);
+	fputc('\n', out);
+	json_decref(doc);
+	return 200;
+}
+
+static const struct sl_http_route routes[] = {
+	{"/metrics", SL_HTTP_PROMETHEUS, on_metrics},
+	{"/healthz", SL_HTTP_PLAIN, on_health},
+	{"/readyz", SL_HTTP_PLAIN, on_ready},
+	{"/api/v1/status", SL_HTTP_JSON, on_status_http},
+};
+
+/* ---- starting: each step says in `err` what went wrong -------------------------------------------- */
+
+static int open_counters(struct sl_gateway *g, char *err, size_t errlen)
+{
+	char path[SL_CFG_PATH_MAX + 32];
+	bool reset = false;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/state/counters", g->config->gateway.data);
+	rc = sl_counters_open(path, &g->counters, &reset);
+	if (rc == -EPROTO)
+		snprintf(err, errlen, "%s was written by a newer version", path);
+	else if (rc)
+		snprintf(err, errlen, "%s: %s", path, strerror(-rc));
+	if (!rc && reset)
+		sl_log(SL_LOG_WARN, "app", "%s was not readable: set aside, counting starts anew", path);
+	return rc;
+}
+
+static void log_recovery(const struct sl_store_recovery *r)
+{
+	if (r->clean)
+		sl_log(SL_LOG_INFO, "storage", "%u partitions, last stop was clean, opened in %lu ms",
+		       r->partitions, (unsigned long)(r->duration_us / 1000));
+	else
+		sl_log(SL_LOG_WARN, "storage",
+		       "%u partitions recovered in %lu ms: %lu stripes (%lu records) written out, "
+		       "%lu torn tails cut (%lu bytes), %lu blocks restored, %lu bytes scanned",
+		       r->partitions, (unsigned long)(r->duration_us / 1000),
+		       (unsigned long)r->stripes_written, (unsigned long)r->stripe_records,
+		       (unsigned long)r->cut_partitions, (unsigned long)r->cut_bytes,
+		       (unsigned long)r->tails_restored, (unsigned long)r->scanned_bytes);
+	if (r->lost_records)
+		sl_log(SL_LOG_ERROR, "storage", "%ld records that were synced are gone; leader epoch raised",
+		       (long)r->lost_records);
+}
+
+static int open_store(struct sl_gateway *g, char *err, size_t errlen)
+{
+	const struct sl_config *c = g->config;
+	struct sl_eal_lcores lc;
+	struct sl_store_cfg sc = {
+		.data = c->gateway.data,
+		.stripe_dir = c->storage.stripes[0] ? c->storage.stripes : NULL,
+		.io = strcmp(c->storage.io, "auto") ? c->storage.io : NULL,
+		.stripe_bytes = c->storage.tail_cache_bytes,
+		.budget_fraction = c->storage.budget.fraction,
+		.budget_bytes = c->storage.budget.bytes,
+		.reserve_fraction = c->storage.reserve.fraction,
+		.reserve_bytes = c->storage.reserve.bytes,
+		.sync_interval_us = c->storage.sync_interval_us,
+		.sync_bytes = c->storage.sync_bytes,
+		.flush_interval_ms = c->storage.flush_interval_ms,
+		.retention_check_ms = c->storage.retention_check_ms,
+		.pid_expiry_ms = 86400000,
+		.counters = g->counters,
+		.lock_fd = g->lock_fd,
+	};
+	int rc = sl_eal_lcores(c, &lc, err, errlen);
+
+	if (rc)
+		return rc;
+	sc.writers = lc.writer_cnt;
+	rc = sl_store_open(&sc, &g->store, &g->recovery, err, errlen);
+	if (rc)
+		return rc;
+	log_recovery(&g->recovery);
+	return 0;
+}
+
+static int ensure_topic(struct sl_gateway *g, const char *name, uint32_t partitions,
+			const struct sl_topic_cfg *cfg, char *err, size_t errlen)
+{
+	struct sl_topic *t = sl_store_topic_find(g->store, name, strlen(name));
+	struct sl_topic_cfg now;
+	int rc = 0;
+
+	if (!t) {
+		rc = sl_store_topic_create(g->store, name, partitions, cfg, &t);
+	} else {
+		if (sl_topic_partitions(t) != partitions)
+			sl_log(SL_LOG_WARN, "app",
+			       "topic %s has %u partitions, the config says %u: left as it is", name,
+			       sl_topic_partitions(t), partitions);
+		sl_topic_cfg_get(t, &now);
+		if (memcmp(&now, cfg, sizeof(now)))
+			rc = sl_store_topic_cfg_set(g->store, t, cfg);
+	}
+	if (rc)
+		snprintf(err, errlen, "topic %s: %s", name, strerror(-rc));
+	return rc;
+}
+
+/* Topics of the config, then those that listeners name without more. */
+static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
+{
+	const struct sl_config *c = g->config;
+	int rc;
+
+	for (uint32_t i = 0; i < c->topic_cnt; i++) {
+		rc = ensure_topic(g, c->topic[i].name, c->topic[i].partitions, &c->topic[i].cfg, err,
+				  errlen);
+		if (rc)
+			return rc;
+	}
+	for (uint32_t i = 0; i < c->listener_cnt; i++) {
+		const char *name = c->listener[i].topic;
+		struct sl_topic *t;
+
+		if (sl_store_topic_find(g->store, name, strlen(name)))
+			continue;
+		rc = sl_store_topic_create(g->store, name, c->kafka.num_partitions,
+					   &c->kafka.topic_defaults, &t);
+		if (rc) {
+			snprintf(err, errlen, "topic %s: %s", name, strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int start_dataplane(struct sl_gateway *g, char *err, size_t errlen)
+{
+	struct sl_dp_cfg dc = {.config = g->config, .store = g->store, .counters = g->counters};
+	int rc = sl_dp_new(&dc, &g->dp, err, errlen);
+
+	return rc ? rc : sl_dp_start(g->dp, err, errlen);
+}
+
+static int start_kafka(struct sl_gateway *g, char *err, size_t errlen)
+{
+	struct sl_kafka_cfg kc = {
+		.config = g->config, .store = g->store, .dp = g->dp, .node_id = NODE_ID};
+	int rc;
+
+	if (!g->config->kafka.listen_cnt)
+		return 0;
+	rc = sl_kafka_new(&kc, &g->kafka, err, errlen);
+	if (rc)
+		return rc;
+	rc = sl_kafka_start(g->kafka);
+	if (rc)
+		snprintf(err, errlen, "kafka listener: %s", strerror(-rc));
+	return rc;
+}
+
+static int start_admin(struct sl_gateway *g, char *err, size_t errlen)
+{
+	const struct sl_config *c = g->config;
+	struct sl_control_cfg cc = {
+		.path = c->admin.socket,
+		.cmds = control_cmds,
+		.cmd_cnt = SL_ARRAY_SIZE(control_cmds),
+		.arg = g,
+	};
+	struct sl_http_cfg hc = {
+		.host = c->admin.listen.host,
+		.port = c->admin.listen.port,
+		.routes = routes,
+		.route_cnt = SL_ARRAY_SIZE(routes),
+		.arg = g,
+	};
+	int rc = 0;
+
+	if (c->admin.listen.port) {
+		rc = sl_http_start(&hc, &g->http);
+		if (rc) {
+			snprintf(err, errlen, "admin.listen %s:%u: %s", hc.host, hc.port, strerror(-rc));
+			return rc;
+		}
+	}
+	rc = sl_control_start(&cc, &g->control);
+	if (rc)
+		snprintf(err, errlen, "admin.socket %s: %s", cc.path, strerror(-rc));
+	return rc;
+}
+
+int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, size_t errlen)
+{
+	uint64_t lost;
+	int rc;
+
+	g->config = config;
+	g->lock_fd = -1;
+	g->started_ns = sl_clock_mono_ns();
+	sl_clock_discipline();
+	rc = sl_store_lock(config->gateway.data, &g->lock_fd, err, errlen);
+	if (rc)
+		goto fail;
+	rc = sl_dp_eal_init(config, err, errlen);
+	if (rc)
+		goto fail;
+	g->eal = true;
+	rc = open_counters(g, err, errlen);
+	if (rc)
+		goto fail;
+	rc = open_store(g, err, errlen);
+	if (rc)
+		goto fail;
+	lost = sl_ledger_reconcile(g->counters, g->recovery.clean);
+	if (lost)
+		sl_log(SL_LOG_WARN, "app", "%lu records were accepted and lost when the last run died",
+		       (unsigned long)lost);
+	rc = make_topics(g, err, errlen);
+	if (rc)
+		goto fail;
+	rc = start_dataplane(g, err, errlen);
+	if (rc)
+		goto fail;
+	rc = start_kafka(g, err, errlen);
+	if (rc)
+		goto fail;
+	rc = start_admin(g, err, errlen);
+	if (rc)
+		goto fail;
+	g->ready_ns = sl_clock_mono_ns();
+	atomic_store_explicit(&g->ready, true, memory_order_release);
+	return 0;
+fail:
+	sl_gateway_stop(g);
+	return rc;
+}
+
+void sl_gateway_housekeep(struct sl_gateway *g)
+{
+	static const unsigned every = CHECKPOINT_EVERY;
+
+	sl_clock_discipline();
+	sl_dp_housekeep(g->dp);
+	if ((sl_clock_mono_ns() / 1000000000) % every == 0)
+		sl_counters_checkpoint(g->counters);
+}
+
+/* ---- stopping: the reverse, on whatever of it exists ------------------------------------------------ */
+
+int sl_gateway_stop(struct sl_gateway *g)
+{
+	uint64_t now = sl_clock_mono_ns();
+	uint64_t bound = (uint64_t)(g->config ? g->config->drain_ms : 0) * 1000000;
+	int rc = 0;
+
+	atomic_store_explicit(&g->ready, false, memory_order_release);
+	if (g->kafka)
+		sl_kafka_stop(g->kafka, now + bound / 2);
+	if (g->dp) {
+		rc = sl_dp_stop(g->dp, now + bound);
+		sl_dp_housekeep(g->dp);
+	}
+	sl_http_stop(g->http);
+	sl_control_stop(g->control);
+	sl_kafka_free(g->kafka);
+	sl_dp_free(g->dp);
+	sl_store_close(g->store, rc == 0);
+	if (g->counters) {
+		sl_counters_checkpoint(g->counters);
+		sl_counters_close(g->counters);
+	}
+	if (g->eal)
+		sl_dp_eal_cleanup();
+	if (g->lock_fd >= 0)
+		close(g->lock_fd);
+	sl_config_free(g->config);
+	memset(g, 0, sizeof(*g));
+	g->lock_fd = -1;
+	return rc;
+}
