@@ -28,7 +28,10 @@ struct sl_log_limit {
 	_Atomic uint32_t used;
 	_Atomic uint32_t held;
 };
-#define SL_LOG_LIMIT(b, ms) {.burst = (b), .window_ms = (ms)}
+#define SL_LOG_LIMIT(b, ms)                                                                        \
+	{                                                                                          \
+		.burst = (b), .window_ms = (ms)                                                    \
+	}
 void sl_log_limited(struct sl_log_limit *lim, enum sl_log_level l, const char *area,
 		    const char *fmt, ...) SL_PRINTF(4, 5);
 

@@ -9,34 +9,40 @@
 #ifndef SL_RECORD_CHECK_H
 #define SL_RECORD_CHECK_H
 
+#include "frame.h"
 #include "sluice/batch.h"
 #include "sluice/wire.h"
-#include "frame.h"
 
 /* Room for decompressed or rebuilt records; grows up to max. */
 struct sl_scratch {
 	uint8_t *buf;
 	size_t cap;
 	size_t max; /* bound of the decompressed size; a ratio above 1000 is refused as well */
+	void *dctx[SL_CODEC_CNT]; /* the codecs' contexts, made at their first use */
+	void *cctx[SL_CODEC_CNT];
 };
-void sl_scratch_init(struct sl_scratch *s, size_t max);
-void sl_scratch_fini(struct sl_scratch *s); /* accepts zeroed */
+void sl_scratch_init(struct sl_scratch *s, size_t max); /* max > 0; allocates nothing yet */
+void sl_scratch_fini(struct sl_scratch *s);             /* accepts zeroed */
 
 /*
  * Compress (decompress) `in` with a codec of enum sl_codec in Kafka's framing: gzip member,
  * snappy xerial framing (raw accepted on input), lz4 frame with independent blocks, zstd frame.
- * -ENOSPC: beyond max or cap; -EILSEQ: broken input; -ENOTSUP: unknown codec.
+ * Linked lz4 blocks, bytes after an lz4 frame and empty input are broken: Kafka's Java reader
+ * refuses them. `in` must not lie in the scratch. *ret_out borrows from the scratch until its
+ * next use (from `in` for SL_CODEC_NONE); its p is never NULL.
+ * -ENOSPC: beyond max; -EILSEQ: broken input; -ENOTSUP: unknown codec; -ENOMEM.
  */
 SL_MUST_CHECK int sl_decompress(int codec, struct sl_slice in, struct sl_scratch *s,
 				struct sl_slice *ret_out);
 SL_MUST_CHECK int sl_compress(int codec, struct sl_slice in, struct sl_scratch *s,
 			      struct sl_slice *ret_out);
 
-enum sl_batch_fault { /* in the order in which they are looked for */
+/* In the order in which they are looked for. */
+enum sl_batch_fault {
 	SL_BF_OK,
-	SL_BF_SHORT,      /* fewer bytes than a header, or than batchLength says */
-	SL_BF_MAGIC,      /* not 2 */
-	SL_BF_LENGTH,     /* batchLength < 49, or bytes left over */
+	SL_BF_SHORT,  /* fewer bytes than a header or, after LENGTH, a batch */
+	SL_BF_MAGIC,  /* not 2 */
+	SL_BF_LENGTH, /* batchLength < 49, or more than `exact` allows */
 	SL_BF_CRC,
 	SL_BF_CODEC,      /* 5..7 */
 	SL_BF_COUNT,      /* count <= 0 or != lastOffsetDelta + 1 */
@@ -44,21 +50,27 @@ enum sl_batch_fault { /* in the order in which they are looked for */
 	SL_BF_RECORD,     /* a record does not parse, wrong delta, bytes left over */
 };
 
-/* Header checks only: SHORT, MAGIC, LENGTH (total > left), CRC. *ret_total: bytes of the batch. */
+const char *sl_batch_fault_name(enum sl_batch_fault f); /* "short", "crc", ... */
+
+/*
+ * Header checks only: SHORT (below 61 bytes), MAGIC, LENGTH, SHORT (total > left), CRC. *ret_total:
+ * bytes of the batch, set with OK and with CRC. Bytes after the batch are left alone.
+ */
 enum sl_batch_fault sl_batch_check_frame(const uint8_t *b, size_t left, uint32_t *ret_total);
 
 struct sl_batch_info {
 	uint32_t total;
 	int32_t count;
-	int64_t max_ts;      /* recomputed from the records (Kafka's dump tool compares it) */
+	int64_t max_ts; /* recomputed from the records (Kafka's dump tool compares it) */
 	int64_t max_ts_offset_delta; /* of the first record that bears max_ts */
 	int64_t min_ts;
-	bool null_key;       /* at least one record has no key */
+	bool null_key; /* at least one record has no key */
 };
 
 /*
- * Full check of one batch: frame, codec, count and every record. `b` must hold exactly one batch
- * when `exact`, else trailing bytes are left alone.
+ * Full check of one batch as a producer may send it: frame, codec, count and every record; deltas
+ * count up from 0 without a gap. `b` must hold exactly one batch when `exact`, else trailing bytes
+ * are left alone. ret_info is set with OK only and may be NULL.
  */
 enum sl_batch_fault sl_batch_check(const uint8_t *b, size_t left, bool exact, struct sl_scratch *s,
 				   struct sl_batch_info *ret_info);
@@ -83,7 +95,7 @@ SL_MUST_CHECK int sl_record_walk_init(struct sl_record_walk *w, const uint8_t *b
 /* 1: a record; 0: no more; -EILSEQ: broken. */
 SL_MUST_CHECK int sl_record_walk_next(struct sl_record_walk *w, struct sl_record *ret_rec);
 
-/* Sets maxTimestamp, and with log_append the attribute bit, and recomputes the CRC. */
+/* Sets maxTimestamp and the LogAppendTime bit (cleared if not log_append), recomputes the CRC. */
 void sl_batch_set_ts(uint8_t *b, uint32_t total, int64_t max_ts, bool log_append);
 
 #endif

@@ -46,6 +46,8 @@ SL_INLINE uint32_t sl_zz32(int32_t v)
 {
 	return ((uint32_t)v << 1) ^ (uint32_t)(v >> 31);
 }
+/* Branches on purpose: they are predicted, and a store pointer that waits for a computed size costs
+ * more (tried: a branchless form took 45 cycles a record instead of 33, also on mixed lengths). */
 SL_INLINE uint8_t *sl_put_uv(uint8_t *p, uint64_t v)
 {
 	while (v >= 0x80) {
@@ -57,7 +59,8 @@ SL_INLINE uint8_t *sl_put_uv(uint8_t *p, uint64_t v)
 }
 
 /* Upper bound of what a record adds to a batch. Lengths are bounded by the caller (< 2^24). */
-SL_INLINE uint32_t sl_bb_bound(uint32_t key_len, uint32_t val_len, const struct sl_hdr *h, unsigned nh)
+SL_INLINE uint32_t sl_bb_bound(uint32_t key_len, uint32_t val_len, const struct sl_hdr *h,
+			       unsigned nh)
 {
 	uint32_t n = 5 + 1 + 10 + 5 + 5 + key_len + 5 + val_len + 5;
 	for (unsigned i = 0; i < nh; i++)
@@ -78,7 +81,7 @@ SL_INLINE bool sl_bb_add(struct sl_bb *b, int64_t ts, struct sl_slice key, struc
 		b->base_ts = ts;
 		b->max_ts = ts;
 	}
-	int64_t dts = ts - b->base_ts;
+	int64_t dts = (int64_t)((uint64_t)ts - (uint64_t)b->base_ts);
 	uint64_t zts = ((uint64_t)dts << 1) ^ (uint64_t)(dts >> 63);
 	uint32_t zod = sl_zz32((int32_t)b->cnt);
 	uint32_t zk = sl_zz32(key.p ? (int32_t)key.len : -1);
@@ -109,7 +112,8 @@ SL_INLINE bool sl_bb_add(struct sl_bb *b, int64_t ts, struct sl_slice key, struc
 	p = sl_put_uv(p, sl_zz32((int32_t)nh));
 	for (unsigned i = 0; i < nh; i++) {
 		p = sl_put_uv(p, sl_zz32((int32_t)h[i].name.len));
-		memcpy(p, h[i].name.p, h[i].name.len);
+		if (h[i].name.len)
+			memcpy(p, h[i].name.p, h[i].name.len);
 		p += h[i].name.len;
 		p = sl_put_uv(p, sl_zz32(h[i].value.p ? (int32_t)h[i].value.len : -1));
 		if (h[i].value.len) {

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "check.h"
+#include "crc32c.h"
+
+#define BATCH_LENGTH_MIN (SL_BATCH_HDR - SL_BATCH_LEN_BIAS)
+
+const char *sl_batch_fault_name(enum sl_batch_fault f)
+{
+	static const char *const names[] = {
+		[SL_BF_OK] = "ok",         [SL_BF_SHORT] = "short",
+		[SL_BF_MAGIC] = "magic",   [SL_BF_LENGTH] = "length",
+		[SL_BF_CRC] = "crc",       [SL_BF_CODEC] = "codec",
+		[SL_BF_COUNT] = "count",   [SL_BF_DECOMPRESS] = "decompress",
+		[SL_BF_RECORD] = "record",
+	};
+
+	SL_ASSERT((unsigned)f < SL_ARRAY_SIZE(names));
+	return names[f];
+}
+
+enum sl_batch_fault sl_batch_check_frame(const uint8_t *b, size_t left, uint32_t *ret_total)
+{
+	if (left < SL_BATCH_HDR)
+		return SL_BF_SHORT;
+	if (sl_batch_magic(b) != SL_BATCH_MAGIC)
+		return SL_BF_MAGIC;
+	/* below INT32_MAX - 12, so that the total is an int32 as well */
+	if (sl_batch_length(b) < BATCH_LENGTH_MIN ||
+	    sl_batch_length(b) > INT32_MAX - SL_BATCH_LEN_BIAS)
+		return SL_BF_LENGTH;
+	uint32_t total = sl_batch_total(b);
+	if (total > left)
+		return SL_BF_SHORT;
+	*ret_total = total;
+	if (sl_crc32c(b + SL_BATCH_CRC_FROM, total - SL_BATCH_CRC_FROM) != sl_batch_crc(b))
+		return SL_BF_CRC;
+	return SL_BF_OK;
+}
+
+int sl_record_walk_init(struct sl_record_walk *w, const uint8_t *b, struct sl_scratch *s)
+{
+	struct sl_slice in = {b + SL_BATCH_HDR, sl_batch_total(b) - SL_BATCH_HDR};
+	struct sl_slice records;
+	int rc = sl_decompress(sl_batch_attrs(b) & SL_ATTR_CODEC_MASK, in, s, &records);
+
+	if (rc)
+		return rc;
+	sl_rd_init(&w->rd, records.p, records.len);
+	w->base_ts = sl_batch_base_ts(b);
+	w->fixed_ts = sl_batch_attrs(b) & SL_ATTR_LOG_APPEND_TIME ? sl_batch_max_ts(b) : INT64_MIN;
+	w->left = sl_batch_count(b);
+	return 0;
+}
+
+/* A varint length and that many bytes; -1 is null if `nullable`. Anything else negative is bad. */
+static struct sl_slice get_bytes(struct sl_rd *r, bool nullable)
+{
+	int32_t len = sl_rd_varint(r);
+
+	if (len == -1 && nullable)
+		return (struct sl_slice){NULL, 0};
+	/* a negative length becomes one that no buffer can hold */
+	return sl_rd_bytes(r, len < 0 ? SIZE_MAX : (size_t)len);
+}
+
+static void get_headers(struct sl_rd *r, struct sl_record *rec)
+{
+	int32_t n = sl_rd_varint(r);
+
+	/* each takes two bytes at least, which bounds the loop before it runs */
+	if (n < 0 || (size_t)n > sl_rd_left(r) / 2) {
+		r->bad = true;
+		return;
+	}
+	rec->hdr_cnt = (uint32_t)n;
+	for (int32_t i = 0; i < n && !r->bad; i++) {
+		struct sl_hdr h = {.name = get_bytes(r, false)};
+
+		h.value = get_bytes(r, true);
+		if (i < SL_FRAME_HDRS_MAX)
+			rec->hdr[i] = h;
+	}
+}
+
+int sl_record_walk_next(struct sl_record_walk *w, struct sl_record *ret_rec)
+{
+	struct sl_rd r;
+
+	if (w->left <= 0)
+		return sl_rd_left(&w->rd) ? -EILSEQ : 0;
+	struct sl_slice body = get_bytes(&w->rd, false);
+	if (w->rd.bad)
+		return -EILSEQ;
+	sl_rd_init(&r, body.p, body.len);
+	sl_rd_u8(&r); /* attributes: no bit is defined */
+	uint64_t delta = (uint64_t)sl_rd_varlong(&r);
+	/* a sender's delta may wrap, as it does in Java */
+	ret_rec->ts =
+		w->fixed_ts != INT64_MIN ? w->fixed_ts : (int64_t)((uint64_t)w->base_ts + delta);
+	ret_rec->offset_delta = sl_rd_varint(&r);
+	ret_rec->key = get_bytes(&r, true);
+	ret_rec->value = get_bytes(&r, true);
+	ret_rec->hdr_cnt = 0;
+	get_headers(&r, ret_rec);
+	if (r.bad || sl_rd_left(&r)) {
+		w->rd.bad = true;
+		return -EILSEQ;
+	}
+	w->left--;
+	return 1;
+}
+
+static void info_add(struct sl_batch_info *info, const struct sl_record *rec, bool first)
+{
+	if (first || rec->ts > info->max_ts) {
+		info->max_ts = rec->ts;
+		info->max_ts_offset_delta = rec->offset_delta;
+	}
+	if (first || rec->ts < info->min_ts)
+		info->min_ts = rec->ts;
+	if (!rec->key.p)
+		info->null_key = true;
+}
+
+static enum sl_batch_fault check_records(const uint8_t *b, struct sl_scratch *s,
+					 struct sl_batch_info *info)
+{
+	struct sl_record_walk w;
+	struct sl_record rec;
+	int rc;
+
+	if (sl_record_walk_init(&w, b, s))
+		return SL_BF_DECOMPRESS;
+	for (int64_t i = 0; (rc = sl_record_walk_next(&w, &rec)) == 1; i++) {
+		if (rec.offset_delta != i)
+			return SL_BF_RECORD;
+		info_add(info, &rec, i == 0);
+	}
+	return rc ? SL_BF_RECORD : SL_BF_OK;
+}
+
+enum sl_batch_fault sl_batch_check(const uint8_t *b, size_t left, bool exact, struct sl_scratch *s,
+				   struct sl_batch_info *ret_info)
+{
+	struct sl_batch_info info = {0};
+	enum sl_batch_fault f = sl_batch_check_frame(b, left, &info.total);
+
+	if (f)
+		return f;
+	if (exact && info.total != left)
+		return SL_BF_LENGTH;
+	if ((sl_batch_attrs(b) & SL_ATTR_CODEC_MASK) >= SL_CODEC_CNT)
+		return SL_BF_CODEC;
+	info.count = sl_batch_count(b);
+	if (info.count <= 0 || sl_batch_last_delta(b) != info.count - 1)
+		return SL_BF_COUNT;
+	f = check_records(b, s, &info);
+	if (!f && ret_info)
+		*ret_info = info;
+	return f;
+}
+
+void sl_batch_set_ts(uint8_t *b, uint32_t total, int64_t max_ts, bool log_append)
+{
+	uint16_t attrs = (uint16_t)sl_batch_attrs(b);
+
+	SL_ASSERT(total >= SL_BATCH_HDR);
+	attrs = log_append ? attrs | SL_ATTR_LOG_APPEND_TIME
+			   : attrs & (uint16_t)~SL_ATTR_LOG_APPEND_TIME;
+	sl_put_be16(b + SL_BATCH_ATTRS_OFF, attrs);
+	sl_put_be64(b + SL_BATCH_MAX_TS_OFF, (uint64_t)max_ts);
+	sl_put_be32(b + SL_BATCH_CRC_OFF,
+		    sl_crc32c(b + SL_BATCH_CRC_FROM, total - SL_BATCH_CRC_FROM));
+}
