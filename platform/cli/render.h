@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * render.h - the daemon's status as text for people. Pure: JSON in, text out.
+ *
+ * What a field says is DESIGN's status shape; a field that is not there is left out, so that this
+ * program reads the answers of an older or newer daemon.
+ */
+#ifndef SL_CLI_RENDER_H
+#define SL_CLI_RENDER_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "sluice/base.h"
+
+#define SL_NUM_TEXT 32
+
+/* The whole status. `prev` (may be NULL) is an earlier one, `dt_s` seconds older: gives rates. */
+void sl_render_status(FILE *out, const json_t *st, const json_t *prev, double dt_s);
+/* The same in one line, for logs and pipes. */
+void sl_render_line(FILE *out, const json_t *st, const json_t *prev, double dt_s);
+/* What did not become a stored record, why, and what to do. */
+void sl_render_drops(FILE *out, const json_t *st);
+/* The same as owned JSON; NULL without memory. */
+json_t *sl_drops_json(const json_t *st);
+
+/* ---- helpers ---- */
+
+int64_t sl_json_int(const json_t *obj, const char *key); /* 0 if it is not there */
+const char *sl_json_str(const json_t *obj, const char *key, const char *otherwise);
+const char *sl_num_text(int64_t v, char buf[SL_NUM_TEXT]); /* "1,234,567" */
+/* Text of a peer or a config: control bytes become '?'. */
+void sl_put_text(FILE *out, const char *s);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <time.h>
+
+#include "platform/cli/render.h"
+
+/* ---- head and ports --------------------------------------------------------------------------- */
+
+static void put_uptime(FILE *out, int64_t s)
+{
+	if (s >= 86400)
+		fprintf(out, "%" PRId64 "d %" PRId64 "h", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		fprintf(out, "%" PRId64 "h %" PRId64 "m", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		fprintf(out, "%" PRId64 "m %" PRId64 "s", s / 60, s % 60);
+	else
+		fprintf(out, "%" PRId64 "s", s);
+}
+
+static int64_t uptime(const json_t *st)
+{
+	return (int64_t)json_number_value(json_object_get(st, "uptime_s"));
+}
+
+static const char *ready_text(const json_t *st)
+{
+	return json_is_true(json_object_get(st, "ready")) ? "ready" : "NOT READY";
+}
+
+static void put_head(FILE *out, const json_t *st)
+{
+	sl_put_text(out, sl_json_str(st, "gateway", "?"));
+	fputs("   sluice ", out);
+	sl_put_text(out, sl_json_str(st, "version", "?"));
+	fputs("   up ", out);
+	put_uptime(out, uptime(st));
+	fprintf(out, "   %s\n", ready_text(st));
+}
+
+static bool link_up(const json_t *port)
+{
+	const json_t *v = json_object_get(port, "link");
+
+	return json_is_true(v) || (json_is_string(v) && !strcmp(json_string_value(v), "up"));
+}
+
+static const char *link_text(const json_t *port)
+{
+	if (json_is_true(json_object_get(port, "done")))
+		return "done"; /* a capture at its end */
+	return link_up(port) ? "link up" : "LINK DOWN";
+}
+
+static void put_ports(FILE *out, const json_t *st)
+{
+	const json_t *ports = json_object_get(st, "ports"), *p;
+	size_t i;
+
+	fputs("\nports\n", out);
+	json_array_foreach(ports, i, p)
+	{
+		fprintf(out, "  %-12s %-10s %-9s ", sl_json_str(p, "name", "?"),
+			sl_json_str(p, "backend", "?"), link_text(p));
+		sl_put_text(out, sl_json_str(p, "why", ""));
+		fputs("\n", out);
+		if (json_is_false(json_object_get(p, "loss_exact")))
+			fputs("               its losses are not known exactly\n", out);
+	}
+	if (json_array_size(ports) == 0)
+		fputs("  none\n", out);
+}
+
+static void put_lcores(FILE *out, const json_t *st)
+{
+	const json_t *lcores = json_object_get(st, "lcores"), *v;
+	size_t i;
+
+	if (json_array_size(lcores) == 0)
+		return;
+	fputs("  threads: ", out);
+	json_array_foreach(lcores, i, v)
+	{
+		fputs(i ? ", " : "", out);
+		sl_put_text(out, json_is_string(v) ? json_string_value(v) : "?");
+	}
+	fputs("\n", out);
+}
+
+/* ---- rates ------------------------------------------------------------------------------------ */
+
+static double rate(const json_t *st, const json_t *prev, const char *book, const char *key,
+		   double dt_s)
+{
+	int64_t d = sl_json_int(json_object_get(st, book), key) -
+		    sl_json_int(json_object_get(prev, book), key);
+
+	return dt_s > 0 && d > 0 ? (double)d / dt_s : 0;
+}
+
+static void put_rates(FILE *out, const json_t *st, const json_t *prev, double dt_s)
+{
+	static const struct {
+		const char *name, *key;
+	} rows[] = {{"frames received", "rx"}, {"records accepted", "accepted"},
+		    {"records appended", "appended"}, {"lost by device", "lost_by_device"},
+		    {"ring full", "ring_full"}};
+	char num[SL_NUM_TEXT];
+
+	if (!prev)
+		return;
+	fprintf(out, "\nper second, over the last %.1f s\n", dt_s);
+	for (size_t i = 0; i < SL_ARRAY_SIZE(rows); i++) {
+		double r = rate(st, prev, "ledger", rows[i].key, dt_s);
+		if (r > 0 || i < 3)
+			fprintf(out, "  %-28s %15s\n", rows[i].name,
+				sl_num_text((int64_t)(r + 0.5), num));
+	}
+}
+
+/* ---- the two books ---------------------------------------------------------------------------- */
+
+/* "bucket[reason]", padded, and the figure. `inner` is a second part of the reason. */
+static void put_row(FILE *out, const char *bucket, const char *reason, const char *inner, int64_t v)
+{
+	char num[SL_NUM_TEXT];
+	int n = fprintf(out, "  %s", bucket);
+
+	if (reason)
+		n += fprintf(out, "[%s%s%s]", reason, inner ? " " : "", inner ? inner : "");
+	fprintf(out, "%*s %15s\n", n < 30 ? 30 - n : 0, "", sl_num_text(v, num));
+}
+
+/* The figures of a bucket: {reason: n}, or in the log's book {origin: {reason: n}}. */
+static void put_reasons(FILE *out, const char *bucket, json_t *reasons)
+{
+	const char *reason, *inner;
+	json_t *n, *m;
+
+	json_object_foreach(reasons, reason, n)
+	{
+		if (json_integer_value(n))
+			put_row(out, bucket, reason, NULL, json_integer_value(n));
+		json_object_foreach(n, inner, m)
+		{
+			if (json_integer_value(m))
+				put_row(out, bucket, reason, inner, json_integer_value(m));
+		}
+	}
+}
+
+/* Every figure that is not 0, in the order of the answer; `difference` is left to the verdict. */
+static void put_book(FILE *out, json_t *book)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(book, key, v)
+	{
+		if (!strcmp(key, "difference"))
+			continue;
+		if (json_integer_value(v))
+			put_row(out, key, NULL, NULL, json_integer_value(v));
+		put_reasons(out, key, v);
+	}
+}
+
+static void put_verdict(FILE *out, const json_t *book, const char *one, const char *many)
+{
+	const json_t *d = json_object_get(book, "difference");
+	int64_t v = json_integer_value(d);
+	char num[SL_NUM_TEXT];
+
+	if (!json_is_integer(d)) {
+		fputs("  difference                   not told\n", out);
+		return;
+	}
+	put_row(out, "difference", NULL, NULL, v);
+	if (v == 0)
+		fprintf(out, "  every %s accounted for\n", one);
+	else
+		fprintf(out, "  %s %s not accounted for\n", sl_num_text(v < 0 ? -v : v, num),
+			v == 1 || v == -1 ? one : many);
+}
+
+static void put_ledger(FILE *out, const json_t *st)
+{
+	json_t *ledger = json_object_get(st, "ledger"), *log = json_object_get(st, "log");
+
+	fputs("\nframes\n", out);
+	put_book(out, ledger);
+	put_verdict(out, ledger, "frame", "frames");
+	if (!log)
+		return;
+	fputs("\nlog\n", out);
+	put_book(out, log);
+	put_verdict(out, log, "record", "records");
+}
+
+/* ---- topics and the rest ---------------------------------------------------------------------- */
+
+/* enum sl_part_state, as the daemon numbers it. */
+static const char *part_state(const json_t *p)
+{
+	static const char *const names[] = {"", "DISK FULL", "FAILED", "deleted"};
+	int64_t v = sl_json_int(p, "state");
+
+	return v >= 0 && v < (int64_t)SL_ARRAY_SIZE(names) ? names[v] : "?";
+}
+
+static void put_partition(FILE *out, const json_t *p)
+{
+	static const char *const cols[] = {"log_start", "end", "synced"};
+	int64_t behind = sl_json_int(p, "end") - sl_json_int(p, "synced");
+	char num[SL_NUM_TEXT];
+	const char *state = part_state(p);
+
+	fprintf(out, "  %9" PRId64, sl_json_int(p, "id"));
+	for (size_t i = 0; i < SL_ARRAY_SIZE(cols); i++)
+		fprintf(out, " %15s", sl_num_text(sl_json_int(p, cols[i]), num));
+	if (behind > 0)
+		fprintf(out, "   %s to sync", sl_num_text(behind, num));
+	if (state[0])
+		fprintf(out, "   %s", state);
+	fputs("\n", out);
+}
+
+static void put_topics(FILE *out, const json_t *st)
+{
+	const json_t *topics = json_object_get(st, "topics"), *t, *p;
+	size_t i, k;
+
+	fputs("\ntopics\n", out);
+	if (json_array_size(topics) == 0)
+		fputs("  none\n", out);
+	else
+		fprintf(out, "  %9s %15s %15s %15s\n", "partition", "start", "end", "synced");
+	json_array_foreach(topics, i, t)
+	{
+		fputs("  ", out);
+		sl_put_text(out, sl_json_str(t, "name", "?"));
+		fputs("\n", out);
+		json_array_foreach(json_object_get(t, "partitions"), k, p)
+			put_partition(out, p);
+	}
+}
+
+static void put_notes(FILE *out, const json_t *st)
+{
+	json_t *notes = json_object_get(st, "notes"), *v;
+	const char *key;
+	bool head = false;
+
+	json_object_foreach(notes, key, v)
+	{
+		if (json_integer_value(v) == 0)
+			continue;
+		if (!head)
+			fputs("\nnotes\n", out);
+		head = true;
+		put_row(out, key, NULL, NULL, json_integer_value(v));
+	}
+}
+
+static void put_recovery(FILE *out, const json_t *st)
+{
+	const json_t *r = json_object_get(st, "recovery");
+	char num[SL_NUM_TEXT];
+	int64_t lost = sl_json_int(r, "lost_records");
+
+	if (!r || json_is_true(json_object_get(r, "clean")))
+		return;
+	fprintf(out, "\nthe last run did not stop cleanly: %s records came back from memory, ",
+		sl_num_text(sl_json_int(r, "stripe_records"), num));
+	fprintf(out, "%s synced records lost\n", sl_num_text(lost, num));
+}
+
+static void put_disk(FILE *out, const json_t *st)
+{
+	if (json_is_true(json_object_get(json_object_get(st, "store"), "disk_full")))
+		fputs("\nDISK FULL: records are refused until there is room\n", out);
+}
+
+void sl_render_status(FILE *out, const json_t *st, const json_t *prev, double dt_s)
+{
+	put_head(out, st);
+	put_disk(out, st);
+	put_recovery(out, st);
+	put_ports(out, st);
+	put_lcores(out, st);
+	put_rates(out, st, prev, dt_s);
+	put_ledger(out, st);
+	put_notes(out, st);
+	put_topics(out, st);
+}
+
+void sl_render_line(FILE *out, const json_t *st, const json_t *prev, double dt_s)
+{
+	const json_t *ledger = json_object_get(st, "ledger");
+	int64_t diff = sl_json_int(ledger, "difference");
+	char num[SL_NUM_TEXT];
+
+	fputs("up ", out);
+	put_uptime(out, uptime(st));
+	fprintf(out, "  %s", ready_text(st));
+	if (prev)
+		fprintf(out, "  %s records/s",
+			sl_num_text((int64_t)(rate(st, prev, "ledger", "appended", dt_s) + 0.5), num));
+	fprintf(out, "  wire %s", sl_num_text(sl_json_int(ledger, "wire"), num));
+	fprintf(out, "  accepted %s", sl_num_text(sl_json_int(ledger, "accepted"), num));
+	fprintf(out, "  appended %s", sl_num_text(sl_json_int(ledger, "appended"), num));
+	fprintf(out, "  lost by device %s", sl_num_text(sl_json_int(ledger, "lost_by_device"), num));
+	if (diff == 0)
+		fputs("  every frame accounted for\n", out);
+	else
+		fprintf(out, "  %s frames not accounted for\n",
+			sl_num_text(diff < 0 ? -diff : diff, num));
+}

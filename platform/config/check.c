@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What several keys must keep between them. Runs also after errors of single values: what such a
+ * value would have said is then its default, so checks look at the node before they blame it.
+ */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "platform/config/load.h"
+
+struct check {
+	struct sl_load *l;
+	const struct sl_config *cfg;
+	const struct sl_node *ports, *listeners, *topics; /* lists, or NULL */
+};
+
+/* Key of an element of a list; NULL if it is not in the file or had an error of its own. */
+static const struct sl_node *elem_get(const struct sl_node *list, uint32_t i, const char *key)
+{
+	const struct sl_node *n = sl_doc_get(sl_doc_at(list, i), key);
+
+	return n && !n->bad && n->type != SL_NODE_NULL ? n : NULL;
+}
+
+static const struct sl_node *elem_name(const struct sl_node *list, uint32_t i)
+{
+	const struct sl_node *n = elem_get(list, i, "name");
+
+	return n ? n : sl_doc_at(list, i);
+}
+
+static uint32_t line_of(const struct check *c, const struct sl_node *n)
+{
+	return sl_load_line(c->l, sl_doc_value_place(n));
+}
+
+/* ---- ports ------------------------------------------------------------------------------------ */
+
+#define BE(b) (1u << SL_BE_##b)
+#define KERNEL_DEVICE (BE(AUTO) | BE(AF_XDP) | BE(AF_PACKET) | BE(TAP))
+
+/* Which key makes sense for which back ends, and which of them need it. */
+static const struct {
+	const char *key;
+	uint32_t may, must;
+} PORT_KEYS[] = {
+	{"device", KERNEL_DEVICE | BE(PCI), KERNEL_DEVICE | BE(PCI)},
+	{"netns", KERNEL_DEVICE, 0},
+	{"file", BE(PCAP), BE(PCAP)},
+	{"replay", BE(PCAP), 0},
+	{"pace", BE(PCAP), 0},
+	{"promiscuous", KERNEL_DEVICE | BE(PCI), 0},
+};
+
+static const char *const BACKEND_NAMES[] = {
+	[SL_BE_AUTO] = "auto",	       [SL_BE_PCI] = "pci", [SL_BE_AF_XDP] = "af_xdp",
+	[SL_BE_AF_PACKET] = "af_packet", [SL_BE_TAP] = "tap", [SL_BE_PCAP] = "pcap",
+};
+
+static void check_port_keys(const struct check *c, uint32_t i)
+{
+	uint32_t be = 1u << c->cfg->port[i].backend;
+	const struct sl_node *node = sl_doc_at(c->ports, i), *b = sl_doc_get(node, "backend");
+
+	if (node->type != SL_NODE_MAP || (b && b->bad))
+		return;
+	for (size_t k = 0; k < SL_ARRAY_SIZE(PORT_KEYS); k++) {
+		const struct sl_node *n = sl_doc_get(node, PORT_KEYS[k].key);
+		const char *name = BACKEND_NAMES[c->cfg->port[i].backend];
+		if (!n && (PORT_KEYS[k].must & be))
+			sl_err_value(c->l, b ? b : elem_name(c->ports, i),
+				     "backend %s needs `%s`", name, PORT_KEYS[k].key);
+		else if (n && !(PORT_KEYS[k].may & be))
+			sl_err_key(c->l, n, "means nothing with backend %s", name);
+	}
+}
+
+/* 0000:03:00.0, the domain may be left out */
+static bool is_pci_address(const char *s)
+{
+	static const char *const forms[] = {"xxxx:xx:xx.x", "xx:xx.x"};
+
+	for (size_t f = 0; f < SL_ARRAY_SIZE(forms); f++) {
+		size_t i = 0, n = strlen(forms[f]);
+		while (i < n && (forms[f][i] == 'x' ? isxdigit((unsigned char)s[i]) != 0
+						    : s[i] == forms[f][i]))
+			i++;
+		if (i == n && s[i] == '\0')
+			return true;
+	}
+	return false;
+}
+
+static void check_device(const struct check *c, uint32_t i)
+{
+	const struct sl_cfg_port *p = &c->cfg->port[i];
+	const struct sl_node *n = elem_get(c->ports, i, "device");
+	const struct sl_node *ns = elem_get(c->ports, i, "netns");
+	bool pci;
+
+	if (!n || !p->device[0])
+		return;
+	pci = is_pci_address(p->device);
+	if (p->backend == SL_BE_PCI && !pci)
+		sl_err_value(c->l, n, "'%s' is not a PCI address such as 0000:03:00.0", p->device);
+	else if (p->backend != SL_BE_PCI && p->backend != SL_BE_AUTO && pci)
+		sl_err_value(c->l, n, "a PCI address needs `backend: pci`");
+	else if (!pci && p->backend != SL_BE_PCI && strlen(p->device) > 15)
+		sl_err_value(c->l, n, "an interface name has at most 15 characters");
+	if (pci && ns && p->backend == SL_BE_AUTO)
+		sl_err_key(c->l, ns, "a PCI device is in no network namespace");
+	if (ns && (!strcmp(p->netns, ".") || !strcmp(p->netns, "..")))
+		sl_err_value(c->l, ns, "'%s' is no namespace's name", p->netns);
+}
+
+static void check_port_pair(const struct check *c, uint32_t i, uint32_t k)
+{
+	const struct sl_cfg_port *a = &c->cfg->port[i], *b = &c->cfg->port[k];
+	const struct sl_node *dev = elem_get(c->ports, k, "device");
+
+	if (a->name[0] && !strcmp(a->name, b->name))
+		sl_err_value(c->l, elem_name(c->ports, k), "port '%s' is there already (line %u)",
+			     b->name, line_of(c, elem_name(c->ports, i)));
+	if (dev && a->device[0] && !strcmp(a->device, b->device) && !strcmp(a->netns, b->netns))
+		sl_err_value(c->l, dev, "device '%s' belongs to port '%s' already (line %u)",
+			     b->device, a->name, line_of(c, elem_name(c->ports, i)));
+}
+
+static void check_ports(const struct check *c)
+{
+	for (uint32_t k = 0; k < c->cfg->port_cnt; k++) {
+		check_port_keys(c, k);
+		check_device(c, k);
+		for (uint32_t i = 0; i < k; i++)
+			check_port_pair(c, i, k);
+	}
+}
+
+/* ---- listeners -------------------------------------------------------------------------------- */
+
+#define SYSLOG_HEADERS (SL_HDR_FACILITY | SL_HDR_SEVERITY | SL_HDR_HOST | SL_HDR_APP | SL_HDR_TIME)
+
+static void check_raw(const struct check *c, uint32_t i)
+{
+	const struct sl_cfg_listener *lis = &c->cfg->listener[i];
+	const struct sl_node *p = elem_get(c->listeners, i, "protocol"), *n;
+
+	if (!p || lis->protocol != SL_PROTO_RAW)
+		return;
+	n = elem_get(c->listeners, i, "key");
+	if (n && lis->key == SL_KEY_HOST)
+		sl_err_value(c->l, n, "only syslog has a host: protocol is raw");
+	n = elem_get(c->listeners, i, "headers");
+	if (n && (lis->headers & SYSLOG_HEADERS))
+		sl_err_key(c->l, n, "of a raw listener can only be [source]");
+}
+
+static bool addr_clash(const struct sl_cfg_addr *a, const struct sl_cfg_addr *b)
+{
+	if (a->family == 0 || b->family == 0)
+		return true;
+	return a->family == b->family && !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+static void check_listener_pair(const struct check *c, uint32_t i, uint32_t k)
+{
+	const struct sl_cfg_listener *a = &c->cfg->listener[i], *b = &c->cfg->listener[k];
+	const struct sl_node *name = elem_name(c->listeners, k);
+
+	if (a->name[0] && !strcmp(a->name, b->name))
+		sl_err_value(c->l, name, "listener '%s' is there already (line %u)", b->name,
+			     line_of(c, elem_name(c->listeners, i)));
+	if (!elem_get(c->listeners, i, "port") || !elem_get(c->listeners, k, "port") ||
+	    a->port != b->port || a->udp == 0 || a->udp != b->udp || !addr_clash(&a->addr, &b->addr))
+		return;
+	sl_err_value(c->l, elem_get(c->listeners, k, "udp"),
+		     "udp %u of this %s belongs to listener '%s' already (line %u)", b->udp,
+		     a->addr.family && b->addr.family ? "port and address" : "port",
+		     a->name, line_of(c, elem_name(c->listeners, i)));
+}
+
+static void check_listeners(const struct check *c)
+{
+	for (uint32_t k = 0; k < c->cfg->listener_cnt; k++) {
+		check_raw(c, k);
+		for (uint32_t i = 0; i < k; i++)
+			check_listener_pair(c, i, k);
+	}
+}
+
+/* ---- topics ----------------------------------------------------------------------------------- */
+
+static int topic_index(const struct sl_config *cfg, const char *name)
+{
+	for (uint32_t i = 0; i < cfg->topic_cnt; i++) {
+		if (!strcmp(cfg->topic[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+static void check_sizes(const struct check *c, const struct sl_topic_cfg *t,
+			const struct sl_node *where)
+{
+	if (t->max_message_bytes > t->segment_bytes)
+		sl_err_value(c->l, where, "a batch of %d bytes does not fit a segment of %lld",
+			     t->max_message_bytes, (long long)t->segment_bytes);
+}
+
+static void check_topics(const struct check *c)
+{
+	for (uint32_t k = 0; k < c->cfg->topic_cnt; k++) {
+		const struct sl_cfg_topic *t = &c->cfg->topic[k];
+		const struct sl_node *config = elem_get(c->topics, k, "config");
+		int first = t->name[0] ? topic_index(c->cfg, t->name) : (int)k;
+		if (first < (int)k)
+			sl_err_value(c->l, elem_name(c->topics, k),
+				     "topic '%s' is there already (line %u)", t->name,
+				     line_of(c, elem_name(c->topics, (uint32_t)first)));
+		const struct sl_node *max = sl_doc_get(config, "max.message.bytes");
+		const struct sl_node *seg = sl_doc_get(config, "segment.bytes");
+		if (max || seg)
+			check_sizes(c, &t->cfg, max ? max : seg);
+	}
+}
+
+/* Every topic that a listener names exists afterwards. */
+static void add_listener_topics(const struct check *c)
+{
+	struct sl_config *cfg = c->l->cfg;
+
+	for (uint32_t i = 0; i < cfg->listener_cnt; i++) {
+		const char *name = cfg->listener[i].topic;
+		struct sl_cfg_topic *t = &cfg->topic[SL_MIN(cfg->topic_cnt, SL_CFG_TOPICS_MAX - 1u)];
+		if (!name[0] || topic_index(cfg, name) >= 0)
+			continue;
+		if (cfg->topic_cnt == SL_CFG_TOPICS_MAX) {
+			sl_err_value(c->l, elem_name(c->listeners, i),
+				     "needs topic '%s', and there are %d topics already", name,
+				     SL_CFG_TOPICS_MAX);
+			return;
+		}
+		memset(t, 0, sizeof(*t));
+		memcpy(t->name, name, strlen(name) + 1);
+		t->partitions = cfg->kafka.num_partitions;
+		t->cfg = cfg->kafka.topic_defaults;
+		cfg->topic_cnt++;
+	}
+}
+
+static void check_partitions(const struct check *c)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < c->cfg->topic_cnt; i++)
+		sum += c->cfg->topic[i].partitions;
+	if (sum > SL_STORE_PARTS_MAX && c->topics)
+		sl_err_key(c->l, c->topics, "%llu partitions in all, more than %d",
+			   (unsigned long long)sum, SL_STORE_PARTS_MAX);
+}
+
+/* ---- the rest --------------------------------------------------------------------------------- */
+
+static void check_storage(const struct check *c, const struct sl_node *storage)
+{
+	const struct sl_cfg_size *b = &c->cfg->storage.budget, *r = &c->cfg->storage.reserve;
+	const struct sl_node *n = sl_doc_get(storage, "budget");
+
+	if (!n)
+		n = sl_doc_get(storage, "reserve");
+	if (n && b->bytes == 0 && r->bytes == 0 && b->fraction + r->fraction > 1.0)
+		sl_err_value(c->l, n, "budget (%g%%) and reserve (%g%%) are more than the disk",
+			     b->fraction * 100, r->fraction * 100);
+}
+
+static void check_kafka(const struct check *c, const struct sl_node *kafka)
+{
+	const struct sl_node *config = sl_doc_get(kafka, "config"), *n;
+
+	n = sl_doc_get(config, "socket.request.max.bytes");
+	if (!n)
+		n = sl_doc_get(kafka, "memory");
+	if (n && c->cfg->kafka.request_max_bytes > c->cfg->kafka.memory_bytes)
+		sl_err_value(c->l, n, "a request of %u bytes does not fit kafka.memory (%llu bytes)",
+			     c->cfg->kafka.request_max_bytes,
+			     (unsigned long long)c->cfg->kafka.memory_bytes);
+	n = sl_doc_get(config, "message.max.bytes");
+	if (n)
+		check_sizes(c, &c->cfg->kafka.topic_defaults, n);
+}
+
+static void check_admin(const struct check *c, const struct sl_node *root)
+{
+	const struct sl_cfg_listen *a = &c->cfg->admin.listen;
+	const struct sl_node *n = sl_doc_get(sl_doc_get(root, "admin"), "listen");
+
+	if (!n)
+		n = sl_doc_get(sl_doc_get(root, "kafka"), "listen");
+	for (uint32_t i = 0; n && a->port && i < c->cfg->kafka.listen_cnt; i++) {
+		const struct sl_cfg_listen *k = &c->cfg->kafka.listen[i];
+		if (k->port == a->port && !strcmp(k->host, a->host))
+			sl_err_value(c->l, n, "%s:%u is both admin.listen and in kafka.listen",
+				     a->host, a->port);
+	}
+}
+
+void sl_check(struct sl_load *l)
+{
+	struct check c = {.l = l, .cfg = l->cfg};
+
+	c.ports = sl_doc_get(l->root, "ports");
+	c.listeners = sl_doc_get(l->root, "listeners");
+	c.topics = sl_doc_get(l->root, "topics");
+	check_ports(&c);
+	check_listeners(&c);
+	check_topics(&c);
+	add_listener_topics(&c);
+	check_partitions(&c);
+	check_storage(&c, sl_doc_get(l->root, "storage"));
+	check_kafka(&c, sl_doc_get(l->root, "kafka"));
+	check_admin(&c, l->root);
+}
