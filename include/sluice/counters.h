@@ -96,8 +96,10 @@ struct sl_ctr_writer { /* one writer thread writes */
 	uint64_t intent_records;
 	uint64_t intent_bytes;
 	uint64_t intent_end;      /* log end that the append publishes */
-	uint64_t intent_part;     /* partition number << 32 | hash of the topic id's first 4 bytes */
-	uint64_t reserved[8];
+	uint64_t intent_part;     /* partition number << 32 | the topic id's first 4 bytes */
+	uint64_t intent_prev;     /* appended[intent_origin] before it */
+	uint64_t intent_prev_bytes; /* appended_bytes[intent_origin] before it */
+	uint64_t reserved[6];
 } SL_ALIGNED(SL_CACHELINE);
 
 struct sl_ctr_port { /* the port's control thread writes */

@@ -182,6 +182,7 @@ struct sl_store_recovery {
 	uint64_t cut_bytes;
 	uint64_t tails_restored;   /* blocks put back from state/tail */
 	int64_t lost_records;      /* known to have been `synced` and gone; -> leader epoch raised */
+	uint64_t damaged_records;  /* unreadable amid good ones: kept apart, reads give -EILSEQ */
 	uint64_t scanned_bytes;
 	uint64_t duration_us;
 };

@@ -11,8 +11,8 @@
 /* The order of a line's fields, which must be the order of the structs in counters.h. */
 static const char *const global_names[] = {"lost_at_crash", "crashes", "starts"};
 static const char *const port_names[] = {"wire", "lost_by_device"};
-static const char *const intent_names[] = {"intent_seq",   "intent_origin", "intent_records",
-					   "intent_bytes", "intent_end",    "intent_part",
+static const char *const intent_names[] = {"intent_seq",   "intent_origin",    "intent_records",
+					   "intent_bytes", "intent_end",       "intent_part",
 					   "intent_prev",  "intent_prev_bytes"};
 
 _Static_assert(FIELDS(struct sl_ctr_global, reserved) == SL_ARRAY_SIZE(global_names), "names");

@@ -226,6 +226,9 @@ static void damaged_input(void **state)
 			assert_true(rc == 0 || rc == -EILSEQ || rc == -ENOSPC);
 			if (rc == 0)
 				assert_true(out.len <= SL_MIN(decomp.max, z.len * 1000u));
+			/* whoever comes next is not harmed */
+			assert_int_equal(unpack(codecs[c], z.p, z.len, &out), 0);
+			golden_same(out, (struct sl_slice){buf, sizeof(buf)});
 			free(bad);
 		}
 }
@@ -329,6 +332,28 @@ static void lz4_variants(void **state)
 			 -EILSEQ);
 }
 
+/* A frame with its content size breaks off; the next frame, without one, is good. */
+static void nothing_is_left_behind(void **state)
+{
+	static const char text[] = "some text that is long enough";
+	LZ4F_preferences_t p = {.frameInfo = {.blockMode = LZ4F_blockIndependent}};
+	uint8_t frame[2][256];
+	struct sl_slice out;
+	size_t n[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		p.frameInfo.contentSize = i ? 0 : sizeof(text);
+		n[i] = LZ4F_compressFrame(frame[i], sizeof(frame[i]), text, sizeof(text), &p);
+		assert_false(LZ4F_isError(n[i]));
+	}
+	for (size_t cut = 8; cut < n[0]; cut++) {
+		assert_int_equal(unpack(SL_CODEC_LZ4, frame[0], cut, &out), -EILSEQ);
+		assert_int_equal(unpack(SL_CODEC_LZ4, frame[1], n[1], &out), 0);
+		assert_memory_equal(out.p, text, sizeof(text));
+	}
+}
+
 /* Without the size in the frame (Java's writer streams), in two frames, with a huge window. */
 static void zstd_variants(void **state)
 {
@@ -372,6 +397,7 @@ int main(void)
 		cmocka_unit_test(gzip_of_two_members),
 		cmocka_unit_test(snappy_raw_and_glued),
 		cmocka_unit_test(lz4_variants),
+		cmocka_unit_test(nothing_is_left_behind),
 		cmocka_unit_test(zstd_variants),
 	};
 
