@@ -157,7 +157,7 @@ static int ensure_topic(struct sl_gateway *g, const char *name, uint32_t partiti
 	return rc;
 }
 
-/* Topics of the config, then those that listeners name without more. */
+/* The config's topics; those that only a listener names are among them. */
 static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
 {
 	const struct sl_config *c = g->config;
@@ -168,19 +168,6 @@ static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
 				  errlen);
 		if (rc)
 			return rc;
-	}
-	for (uint32_t i = 0; i < c->listener_cnt; i++) {
-		const char *name = c->listener[i].topic;
-		struct sl_topic *t;
-
-		if (sl_store_topic_find(g->store, name, strlen(name)))
-			continue;
-		rc = sl_store_topic_create(g->store, name, c->kafka.num_partitions,
-					   &c->kafka.topic_defaults, &t);
-		if (rc) {
-			snprintf(err, errlen, "topic %s: %s", name, strerror(-rc));
-			return rc;
-		}
 	}
 	return 0;
 }

@@ -15,9 +15,9 @@
 
 enum sl_cli_exit { SL_CLI_OK = 0, SL_CLI_UNREACHED = 1, SL_CLI_USAGE = 2 };
 
-#define SL_CLI_SOCKET "/run/sluice/control.sock"
+#define SL_CLI_SOCKET     "/run/sluice/control.sock"
 #define SL_CLI_TIMEOUT_MS 5000
-#define SL_CLI_WATCH_MS 1000
+#define SL_CLI_WATCH_MS   1000
 
 struct sl_cli {
 	FILE *out, *err;

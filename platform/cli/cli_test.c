@@ -84,8 +84,8 @@ static void nobody_there(void **state)
 static json_t *status_cmd(void *arg, const json_t *req)
 {
 	(void)req;
-	return json_pack("{s:s, s:b, s:{s:i, s:i, s:i}}", "gateway", "gw-test", "ready", *(bool *)arg,
-			 "ledger", "wire", 10, "ring_full", 4, "difference", 0);
+	return json_pack("{s:s, s:b, s:{s:i, s:i, s:i}}", "gateway", "gw-test", "ready",
+			 *(bool *)arg, "ledger", "wire", 10, "ring_full", 4, "difference", 0);
 }
 
 static void with_a_daemon(void **state)

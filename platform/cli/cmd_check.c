@@ -31,10 +31,10 @@ static void put_errors_json(struct sl_cli *cli, const struct sl_config_errors *e
 
 	for (uint32_t i = 0; i < errs->cnt; i++) {
 		const struct sl_config_error *e = &errs->err[i];
-		json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s, s:s}", "file", e->file,
-						      "line", (int)e->line, "column",
-						      (int)e->column, "key", e->key, "text",
-						      e->text));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:i, s:i, s:s, s:s}", "file", e->file,
+						"line", (int)e->line, "column", (int)e->column,
+						"key", e->key, "text", e->text));
 	}
 	o = json_pack("{s:b, s:o, s:i}", "ok", 0, "errors", list, "hidden", (int)errs->hidden);
 	json_dumpf(o, cli->out, JSON_COMPACT);

@@ -32,14 +32,18 @@ const struct sl_explain SL_EXPLAIN[] = {
 	 "than a frame."},
 	{"bad", "udp_length", false, "A UDP length below 8 or beyond its IP packet.",
 	 "Look for a broken or hostile sender."},
-	{"bad", "udp_checksum", false, "Datagrams damaged on the way, or sent with a wrong checksum.",
-	 "If all frames of a virtual network are affected, the kernel leaves checksums to a card that "
+	{"bad", "udp_checksum", false,
+	 "Datagrams damaged on the way, or sent with a wrong checksum.",
+	 "If all frames of a virtual network are affected, the kernel leaves checksums to a card "
+	 "that "
 	 "is not there: set `checksum: trust` on that port. Otherwise look for a faulty link."},
 	{"bad", "udp_port", false, "Datagrams from or to UDP port 0.",
 	 "Look for a broken or hostile sender."},
-	{"fragment", "ipv4", false, "Pieces of IPv4 datagrams larger than the MTU; not reassembled.",
+	{"fragment", "ipv4", false,
+	 "Pieces of IPv4 datagrams larger than the MTU; not reassembled.",
 	 "Send smaller messages, or raise the MTU on the path and on the port."},
-	{"fragment", "ipv6", false, "Pieces of IPv6 datagrams larger than the MTU; not reassembled.",
+	{"fragment", "ipv6", false,
+	 "Pieces of IPv6 datagrams larger than the MTU; not reassembled.",
 	 "Send smaller messages, or raise the MTU on the path and on the port."},
 	{"refused", "empty", false, "Datagrams without a byte, where the protocol wants some.",
 	 "Look at what the sender does; a probe often does this."},
@@ -51,14 +55,16 @@ const struct sl_explain SL_EXPLAIN[] = {
 	 "Raise the limit, or find out why a device talks so much."},
 	{"ring_full", "", false,
 	 "No free batch: the writer, and with it the disk, could not keep up.",
-	 "Give writers more CPU or a faster disk (dataplane.writers, dataplane.memory), or turn the "
+	 "Give writers more CPU or a faster disk (dataplane.writers, dataplane.memory), or turn "
+	 "the "
 	 "topics' compression off."},
 	{"append_failed", "disk_full", true,
 	 "The disk was full, or below storage.reserve: records were refused.",
 	 "Free space, lower storage.budget or retention. The box recovers by itself when there is "
 	 "room."},
 	{"append_failed", "io_error", true,
-	 "Writing or syncing a partition's file failed; that partition takes nothing until a restart.",
+	 "Writing or syncing a partition's file failed; that partition takes nothing until a "
+	 "restart.",
 	 "Look at the kernel's log for the disk, then restart sluiced."},
 	{"append_failed", "too_large", true, "A batch beyond max.message.bytes or segment.bytes.",
 	 "Raise max.message.bytes of the topic, or lower dataplane.batch."},

@@ -24,7 +24,7 @@ void sl_render_drops(FILE *out, const json_t *st);
 /* The same as owned JSON; NULL without memory. */
 json_t *sl_drops_json(const json_t *st);
 
-/* ---- helpers ---- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 int64_t sl_json_int(const json_t *obj, const char *key); /* 0 if it is not there */
 const char *sl_json_str(const json_t *obj, const char *key, const char *otherwise);

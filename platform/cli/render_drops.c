@@ -4,14 +4,14 @@
 #include "platform/cli/explain.h"
 #include "platform/cli/render.h"
 
-#define WRAP 96
+#define WRAP   96
 #define INDENT 4
 
 /* One line of the answer. */
 struct drop {
 	const char *bucket, *reason;
 	int64_t count;
-	double share; /* of the frames on the wire, or of the records accepted */
+	double share;                /* of the frames on the wire, or of the records accepted */
 	const struct sl_explain *ex; /* NULL: of a newer daemon */
 };
 
@@ -26,7 +26,7 @@ struct drops {
 /* The ledger's figures that stand for a stage and not for a loss. */
 static bool is_stage(const char *key)
 {
-	static const char *const stages[] = {"wire",     "waiting",   "rx",	 "accepted",
+	static const char *const stages[] = {"wire",     "waiting",   "rx",        "accepted",
 					     "appended", "in_flight", "difference"};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(stages); i++) {
@@ -69,8 +69,7 @@ static void collect(const json_t *st, struct drops *d)
 	{
 		if (json_is_integer(v) && !is_stage(key))
 			add(d, key, "", json_integer_value(v));
-		json_object_foreach(v, reason, n)
-			add(d, key, reason, json_integer_value(n));
+		json_object_foreach(v, reason, n) add(d, key, reason, json_integer_value(n));
 	}
 	qsort(d->row, d->cnt, sizeof(d->row[0]), by_count);
 }

@@ -4,7 +4,7 @@
 
 #include "platform/cli/render.h"
 
-/* ---- head and ports --------------------------------------------------------------------------- */
+/* ---- head and ports -------------------------------------------------------------------------- */
 
 static void put_uptime(FILE *out, int64_t s)
 {
@@ -87,7 +87,7 @@ static void put_lcores(FILE *out, const json_t *st)
 	fputs("\n", out);
 }
 
-/* ---- rates ------------------------------------------------------------------------------------ */
+/* ---- rates ----------------------------------------------------------------------------------- */
 
 static double rate(const json_t *st, const json_t *prev, const char *book, const char *key,
 		   double dt_s)
@@ -102,8 +102,10 @@ static void put_rates(FILE *out, const json_t *st, const json_t *prev, double dt
 {
 	static const struct {
 		const char *name, *key;
-	} rows[] = {{"frames received", "rx"}, {"records accepted", "accepted"},
-		    {"records appended", "appended"}, {"lost by device", "lost_by_device"},
+	} rows[] = {{"frames received", "rx"},
+		    {"records accepted", "accepted"},
+		    {"records appended", "appended"},
+		    {"lost by device", "lost_by_device"},
 		    {"ring full", "ring_full"}};
 	char num[SL_NUM_TEXT];
 
@@ -118,7 +120,7 @@ static void put_rates(FILE *out, const json_t *st, const json_t *prev, double dt
 	}
 }
 
-/* ---- the two books ---------------------------------------------------------------------------- */
+/* ---- the two books --------------------------------------------------------------------------- */
 
 /* "bucket[reason]", padded, and the figure. `inner` is a second part of the reason. */
 static void put_row(FILE *out, const char *bucket, const char *reason, const char *inner, int64_t v)
@@ -197,7 +199,7 @@ static void put_ledger(FILE *out, const json_t *st)
 	put_verdict(out, log, "record", "records");
 }
 
-/* ---- topics and the rest ---------------------------------------------------------------------- */
+/* ---- topics and the rest --------------------------------------------------------------------- */
 
 /* enum sl_part_state, as the daemon numbers it. */
 static const char *part_state(const json_t *p)
@@ -240,8 +242,7 @@ static void put_topics(FILE *out, const json_t *st)
 		fputs("  ", out);
 		sl_put_text(out, sl_json_str(t, "name", "?"));
 		fputs("\n", out);
-		json_array_foreach(json_object_get(t, "partitions"), k, p)
-			put_partition(out, p);
+		json_array_foreach(json_object_get(t, "partitions"), k, p) put_partition(out, p);
 	}
 }
 
@@ -305,11 +306,13 @@ void sl_render_line(FILE *out, const json_t *st, const json_t *prev, double dt_s
 	fprintf(out, "  %s", ready_text(st));
 	if (prev)
 		fprintf(out, "  %s records/s",
-			sl_num_text((int64_t)(rate(st, prev, "ledger", "appended", dt_s) + 0.5), num));
+			sl_num_text((int64_t)(rate(st, prev, "ledger", "appended", dt_s) + 0.5),
+				    num));
 	fprintf(out, "  wire %s", sl_num_text(sl_json_int(ledger, "wire"), num));
 	fprintf(out, "  accepted %s", sl_num_text(sl_json_int(ledger, "accepted"), num));
 	fprintf(out, "  appended %s", sl_num_text(sl_json_int(ledger, "appended"), num));
-	fprintf(out, "  lost by device %s", sl_num_text(sl_json_int(ledger, "lost_by_device"), num));
+	fprintf(out, "  lost by device %s",
+		sl_num_text(sl_json_int(ledger, "lost_by_device"), num));
 	if (diff == 0)
 		fputs("  every frame accounted for\n", out);
 	else

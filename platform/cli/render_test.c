@@ -150,9 +150,9 @@ static void every_reason_is_explained(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),	     cmocka_unit_test(every_reason_is_explained),
-		cmocka_unit_test(status_texts),	     cmocka_unit_test(line_texts),
-		cmocka_unit_test(drops_texts),	     cmocka_unit_test(drops_as_json),
+		cmocka_unit_test(numbers),      cmocka_unit_test(every_reason_is_explained),
+		cmocka_unit_test(status_texts), cmocka_unit_test(line_texts),
+		cmocka_unit_test(drops_texts),  cmocka_unit_test(drops_as_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ struct scope {
 
 static void apply_scope(struct sl_load *l, const struct scope *s);
 
-/* ---- unknown keys ----------------------------------------------------------------------------- */
+/* ---- unknown keys ---------------------------------------------------------------------------- */
 
 /* "ports[]/backend" -> "ports[].backend" */
 static void shown_path(const char *path, char *buf, size_t cap)
@@ -95,7 +95,7 @@ static void check_keys(struct sl_load *l, const struct scope *s)
 	}
 }
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void apply_default(struct sl_load *l, const struct sl_key *k, void *dst)
 {

@@ -4,7 +4,6 @@
  * value would have said is then its default, so checks look at the node before they blame it.
  */
 #include <ctype.h>
-#include <stdio.h>
 
 #include "platform/config/load.h"
 
@@ -34,9 +33,9 @@ static uint32_t line_of(const struct check *c, const struct sl_node *n)
 	return sl_load_line(c->l, sl_doc_value_place(n));
 }
 
-/* ---- ports ------------------------------------------------------------------------------------ */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
-#define BE(b) (1u << SL_BE_##b)
+#define BE(b)         (1u << SL_BE_##b)
 #define KERNEL_DEVICE (BE(AUTO) | BE(AF_XDP) | BE(AF_PACKET) | BE(TAP))
 
 /* Which key makes sense for which back ends, and which of them need it. */
@@ -53,7 +52,7 @@ static const struct {
 };
 
 static const char *const BACKEND_NAMES[] = {
-	[SL_BE_AUTO] = "auto",	       [SL_BE_PCI] = "pci", [SL_BE_AF_XDP] = "af_xdp",
+	[SL_BE_AUTO] = "auto",           [SL_BE_PCI] = "pci", [SL_BE_AF_XDP] = "af_xdp",
 	[SL_BE_AF_PACKET] = "af_packet", [SL_BE_TAP] = "tap", [SL_BE_PCAP] = "pcap",
 };
 
@@ -68,8 +67,8 @@ static void check_port_keys(const struct check *c, uint32_t i)
 		const struct sl_node *n = sl_doc_get(node, PORT_KEYS[k].key);
 		const char *name = BACKEND_NAMES[c->cfg->port[i].backend];
 		if (!n && (PORT_KEYS[k].must & be))
-			sl_err_value(c->l, b ? b : elem_name(c->ports, i),
-				     "backend %s needs `%s`", name, PORT_KEYS[k].key);
+			sl_err_value(c->l, b ? b : elem_name(c->ports, i), "backend %s needs `%s`",
+				     name, PORT_KEYS[k].key);
 		else if (n && !(PORT_KEYS[k].may & be))
 			sl_err_key(c->l, n, "means nothing with backend %s", name);
 	}
@@ -136,7 +135,7 @@ static void check_ports(const struct check *c)
 	}
 }
 
-/* ---- listeners -------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 #define SYSLOG_HEADERS (SL_HDR_FACILITY | SL_HDR_SEVERITY | SL_HDR_HOST | SL_HDR_APP | SL_HDR_TIME)
 
@@ -171,12 +170,13 @@ static void check_listener_pair(const struct check *c, uint32_t i, uint32_t k)
 		sl_err_value(c->l, name, "listener '%s' is there already (line %u)", b->name,
 			     line_of(c, elem_name(c->listeners, i)));
 	if (!elem_get(c->listeners, i, "port") || !elem_get(c->listeners, k, "port") ||
-	    a->port != b->port || a->udp == 0 || a->udp != b->udp || !addr_clash(&a->addr, &b->addr))
+	    a->port != b->port || a->udp == 0 || a->udp != b->udp ||
+	    !addr_clash(&a->addr, &b->addr))
 		return;
 	sl_err_value(c->l, elem_get(c->listeners, k, "udp"),
 		     "udp %u of this %s belongs to listener '%s' already (line %u)", b->udp,
-		     a->addr.family && b->addr.family ? "port and address" : "port",
-		     a->name, line_of(c, elem_name(c->listeners, i)));
+		     a->addr.family && b->addr.family ? "port and address" : "port", a->name,
+		     line_of(c, elem_name(c->listeners, i)));
 }
 
 static void check_listeners(const struct check *c)
@@ -188,7 +188,7 @@ static void check_listeners(const struct check *c)
 	}
 }
 
-/* ---- topics ----------------------------------------------------------------------------------- */
+/* ---- topics ---------------------------------------------------------------------------------- */
 
 static int topic_index(const struct sl_config *cfg, const char *name)
 {
@@ -218,9 +218,8 @@ static void check_topics(const struct check *c)
 				     "topic '%s' is there already (line %u)", t->name,
 				     line_of(c, elem_name(c->topics, (uint32_t)first)));
 		const struct sl_node *max = sl_doc_get(config, "max.message.bytes");
-		const struct sl_node *seg = sl_doc_get(config, "segment.bytes");
-		if (max || seg)
-			check_sizes(c, &t->cfg, max ? max : seg);
+		if (max) /* like Kafka: a small segment alone just takes smaller batches */
+			check_sizes(c, &t->cfg, max);
 	}
 }
 
@@ -231,7 +230,8 @@ static void add_listener_topics(const struct check *c)
 
 	for (uint32_t i = 0; i < cfg->listener_cnt; i++) {
 		const char *name = cfg->listener[i].topic;
-		struct sl_cfg_topic *t = &cfg->topic[SL_MIN(cfg->topic_cnt, SL_CFG_TOPICS_MAX - 1u)];
+		struct sl_cfg_topic *t =
+			&cfg->topic[SL_MIN(cfg->topic_cnt, SL_CFG_TOPICS_MAX - 1u)];
 		if (!name[0] || topic_index(cfg, name) >= 0)
 			continue;
 		if (cfg->topic_cnt == SL_CFG_TOPICS_MAX) {
@@ -259,19 +259,7 @@ static void check_partitions(const struct check *c)
 			   (unsigned long long)sum, SL_STORE_PARTS_MAX);
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
-
-static void check_storage(const struct check *c, const struct sl_node *storage)
-{
-	const struct sl_cfg_size *b = &c->cfg->storage.budget, *r = &c->cfg->storage.reserve;
-	const struct sl_node *n = sl_doc_get(storage, "budget");
-
-	if (!n)
-		n = sl_doc_get(storage, "reserve");
-	if (n && b->bytes == 0 && r->bytes == 0 && b->fraction + r->fraction > 1.0)
-		sl_err_value(c->l, n, "budget (%g%%) and reserve (%g%%) are more than the disk",
-			     b->fraction * 100, r->fraction * 100);
-}
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void check_kafka(const struct check *c, const struct sl_node *kafka)
 {
@@ -281,7 +269,8 @@ static void check_kafka(const struct check *c, const struct sl_node *kafka)
 	if (!n)
 		n = sl_doc_get(kafka, "memory");
 	if (n && c->cfg->kafka.request_max_bytes > c->cfg->kafka.memory_bytes)
-		sl_err_value(c->l, n, "a request of %u bytes does not fit kafka.memory (%llu bytes)",
+		sl_err_value(c->l, n,
+			     "a request of %u bytes does not fit kafka.memory (%llu bytes)",
 			     c->cfg->kafka.request_max_bytes,
 			     (unsigned long long)c->cfg->kafka.memory_bytes);
 	n = sl_doc_get(config, "message.max.bytes");
@@ -316,7 +305,6 @@ void sl_check(struct sl_load *l)
 	check_topics(&c);
 	add_listener_topics(&c);
 	check_partitions(&c);
-	check_storage(&c, sl_doc_get(l->root, "storage"));
 	check_kafka(&c, sl_doc_get(l->root, "kafka"));
 	check_admin(&c, l->root);
 }

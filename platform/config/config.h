@@ -25,8 +25,8 @@
 
 #include "sluice/config.h"
 
-#define SL_CONFIG_FILES_MAX 64
-#define SL_CONFIG_DEPTH_MAX 8
+#define SL_CONFIG_FILES_MAX  64
+#define SL_CONFIG_DEPTH_MAX  8
 #define SL_CONFIG_ERRORS_MAX 20 /* kept; more are only counted */
 
 struct sl_config_error {

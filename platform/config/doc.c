@@ -9,7 +9,7 @@
 #include "platform/config/load.h"
 #include "platform/config/values.h"
 
-/* ---- bytes that YAML does not take ------------------------------------------------------------ */
+/* ---- bytes that YAML does not take ----------------------------------------------------------- */
 
 /* libfyaml ends a document silently at a bad byte, so they are found first. */
 static int check_bytes(struct sl_load *l, uint16_t file)
@@ -33,7 +33,7 @@ static int check_bytes(struct sl_load *l, uint16_t file)
 	return 0;
 }
 
-/* ---- from libfyaml's nodes to ours ------------------------------------------------------------ */
+/* ---- from libfyaml's nodes to ours ----------------------------------------------------------- */
 
 static struct sl_node *node_new(struct sl_load *l, uint16_t file)
 {
@@ -197,7 +197,7 @@ static int convert(struct sl_load *l, struct fy_node *fyn, struct sl_node *n, un
 				       : convert_list(l, fyn, n, depth);
 }
 
-/* ---- parsing ---------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 /* Byte offset of a line and column as libfyaml counts them in errors (from 1, in characters). */
 static uint32_t offset_of(const struct sl_source *s, int line, int column)

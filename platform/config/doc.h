@@ -12,8 +12,8 @@
 #include "sluice/base.h"
 
 #define SL_DOC_NODES_MAX 100000 /* of all files together */
-#define SL_DOC_MAP_MAX 1024     /* keys of one mapping */
-#define SL_DOC_KEY_MAX 255
+#define SL_DOC_MAP_MAX   1024   /* keys of one mapping */
+#define SL_DOC_KEY_MAX   255
 
 struct sl_load;
 
@@ -25,11 +25,11 @@ struct sl_node {
 	uint16_t file;     /* index into the load's sources */
 	uint32_t pos, end; /* of a scalar: byte offsets in the source */
 	uint32_t key_pos, key_end;
-	const char *key;   /* NULL: an element of a list, or the root */
-	const char *text;  /* of a scalar: NUL-terminated, `len` bytes, after ${...} */
+	const char *key;  /* NULL: an element of a list, or the root */
+	const char *text; /* of a scalar: NUL-terminated, `len` bytes, after ${...} */
 	uint32_t len;
-	uint32_t idx;      /* place among its siblings */
-	uint32_t cnt;      /* children */
+	uint32_t idx; /* place among its siblings */
+	uint32_t cnt; /* children */
 	struct sl_node *parent, *first, *last, *next;
 };
 

@@ -6,11 +6,11 @@
 #include "platform/config/load.h"
 #include "platform/config/values.h"
 
-#define TEXT_MAX 1024
-#define SHOWN_MAX 100 /* characters of the source line that are shown */
-#define SHOWN_BEFORE 60 /* of them before the caret, if the line is longer */
+#define TEXT_MAX     1024
+#define SHOWN_MAX    100 /* characters of the source line that are shown */
+#define SHOWN_BEFORE 60  /* of them before the caret, if the line is longer */
 
-/* ---- keeping ---------------------------------------------------------------------------------- */
+/* ---- keeping --------------------------------------------------------------------------------- */
 
 /* Start of the line that holds byte `pos`, and the number of that line from 1. */
 static uint32_t line_start(const struct sl_source *s, uint32_t pos, uint32_t *ret_line)
@@ -89,6 +89,7 @@ static void error_fini(struct sl_config_error *e)
 }
 
 /* Without memory the error is only counted. */
+SL_PRINTF(6, 0)
 static void add(struct sl_load *l, const char *file, const struct sl_source *s,
 		const struct sl_place *at, const char *key, const char *fmt, va_list ap)
 {
@@ -182,7 +183,7 @@ void sl_errs_sort(struct sl_config_errors *errs) /* by insertion: stable, and th
 	}
 }
 
-/* ---- showing ---------------------------------------------------------------------------------- */
+/* ---- showing --------------------------------------------------------------------------------- */
 
 static const char *skip_chars(const char *p, uint32_t n)
 {

@@ -3,7 +3,7 @@
 
 #include "platform/base/log.h"
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static const struct sl_choice AUTO_0[] = {{"auto", 0, false}, {NULL, 0, false}};
 static const struct sl_choice OFF[] = {{"off", 0, false}, {NULL, 0, false}};
@@ -11,17 +11,19 @@ static const struct sl_choice HUGEPAGES[] = {{"auto", SL_HUGE_AUTO, false},
 					     {"off", SL_HUGE_OFF, false},
 					     {"required", SL_HUGE_REQUIRED, false},
 					     {NULL, 0, false}};
-static const struct sl_choice IDLE[] = {{"sleep", SL_IDLE_SLEEP, false},
-					{"spin", SL_IDLE_SPIN, false},
-					{NULL, 0, false}};
+static const struct sl_choice IDLE[] = {
+	{"sleep", SL_IDLE_SLEEP, false}, {"spin", SL_IDLE_SPIN, false}, {NULL, 0, false}};
 static const struct sl_choice STORAGE_IO[] = {
 	{"auto", 0, false}, {"io_uring", 0, false}, {"posix", 0, false}, {NULL, 0, false}};
-static const struct sl_choice BACKENDS[] = {
-	{"auto", SL_BE_AUTO, false},	 {"pci", SL_BE_PCI, false},
-	{"af_xdp", SL_BE_AF_XDP, false}, {"af_packet", SL_BE_AF_PACKET, false},
-	{"tap", SL_BE_TAP, false},	 {"pcap", SL_BE_PCAP, false},
-	{"socket", 0, true},		 {"memif", 0, true},
-	{NULL, 0, false}};
+static const struct sl_choice BACKENDS[] = {{"auto", SL_BE_AUTO, false},
+					    {"pci", SL_BE_PCI, false},
+					    {"af_xdp", SL_BE_AF_XDP, false},
+					    {"af_packet", SL_BE_AF_PACKET, false},
+					    {"tap", SL_BE_TAP, false},
+					    {"pcap", SL_BE_PCAP, false},
+					    {"socket", 0, true},
+					    {"memif", 0, true},
+					    {NULL, 0, false}};
 static const struct sl_choice REPLAY[] = {
 	{"once", false, false}, {"forever", true, false}, {NULL, 0, false}};
 static const struct sl_choice PACE[] = {
@@ -37,26 +39,30 @@ static const struct sl_choice PROTOCOLS[] = {{"raw", SL_PROTO_RAW, false},
 					     {NULL, 0, false}};
 static const struct sl_choice KEY_RULES[] = {
 	{"source", SL_KEY_SOURCE, false}, {"host", SL_KEY_HOST, false},
-	{"none", SL_KEY_NONE, false},	  {"path", 0, true},
-	{"client-id", 0, true},		  {NULL, 0, false}};
+	{"none", SL_KEY_NONE, false},     {"path", 0, true},
+	{"client-id", 0, true},           {NULL, 0, false}};
 static const struct sl_choice ACKS[] = {{"received", SL_ACK_RECEIVED, false},
 					{"logged", 0, true},
 					{"synced", 0, true},
 					{"central", 0, true},
 					{NULL, 0, false}};
-static const struct sl_choice HEADERS[] = {
-	{"facility", SL_HDR_FACILITY, false}, {"severity", SL_HDR_SEVERITY, false},
-	{"host", SL_HDR_HOST, false},	      {"app", SL_HDR_APP, false},
-	{"time", SL_HDR_TIME, false},	      {"source", SL_HDR_SOURCE, false},
-	{NULL, 0, false}};
+static const struct sl_choice HEADERS[] = {{"facility", SL_HDR_FACILITY, false},
+					   {"severity", SL_HDR_SEVERITY, false},
+					   {"host", SL_HDR_HOST, false},
+					   {"app", SL_HDR_APP, false},
+					   {"time", SL_HDR_TIME, false},
+					   {"source", SL_HDR_SOURCE, false},
+					   {NULL, 0, false}};
 static const struct sl_choice TS_TYPES[] = {{"CreateTime", SL_TS_CREATE_TIME, false},
 					    {"LogAppendTime", SL_TS_LOG_APPEND_TIME, false},
 					    {NULL, 0, false}};
-static const struct sl_choice COMPRESSION[] = {
-	{"producer", SL_COMP_PRODUCER, false}, {"uncompressed", SL_CODEC_NONE, false},
-	{"gzip", SL_CODEC_GZIP, false},	       {"snappy", SL_CODEC_SNAPPY, false},
-	{"lz4", SL_CODEC_LZ4, false},	       {"zstd", SL_CODEC_ZSTD, false},
-	{NULL, 0, false}};
+static const struct sl_choice COMPRESSION[] = {{"producer", SL_COMP_PRODUCER, false},
+					       {"uncompressed", SL_CODEC_NONE, false},
+					       {"gzip", SL_CODEC_GZIP, false},
+					       {"snappy", SL_CODEC_SNAPPY, false},
+					       {"lz4", SL_CODEC_LZ4, false},
+					       {"zstd", SL_CODEC_ZSTD, false},
+					       {NULL, 0, false}};
 static const struct sl_choice CLEANUP[] = {{"delete", false, false},
 					   {"compact", 0, true},
 					   {"compact,delete", 0, true},
@@ -68,7 +74,7 @@ static const struct sl_choice LEVELS[] = {{"error", SL_LOG_ERROR, false},
 					  {"debug", SL_LOG_DEBUG, false},
 					  {NULL, 0, false}};
 
-/* ---- lists ------------------------------------------------------------------------------------ */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static void topic_init(const struct sl_config *cfg, void *elem)
 {
@@ -79,18 +85,23 @@ static void topic_init(const struct sl_config *cfg, void *elem)
 }
 
 #define LIST(field, cnt, fn)                                                                       \
-	{.cnt_off = offsetof(struct sl_config, cnt),                                               \
-	 .off = offsetof(struct sl_config, field),                                                 \
-	 .stride = sizeof(((struct sl_config *)0)->field[0]),                                      \
-	 .max = SL_ARRAY_SIZE(((struct sl_config *)0)->field),                                     \
-	 .init = (fn)}
+	{                                                                                          \
+		.cnt_off = offsetof(struct sl_config, cnt),                                        \
+		.off = offsetof(struct sl_config, field),                                          \
+		.stride = sizeof(((struct sl_config *)0)->field[0]),                               \
+		.max = SL_ARRAY_SIZE(((struct sl_config *)0)->field), .init = (fn)                 \
+	}
 static const struct sl_key_list PORTS = LIST(port, port_cnt, NULL);
 static const struct sl_key_list LISTENERS = LIST(listener, listener_cnt, NULL);
 static const struct sl_key_list TOPICS = LIST(topic, topic_cnt, topic_init);
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* A row is read as one, not as a column of its fields. */
+/* clang-format off */
 
-#define IN(type, field) .off = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+#define IN(type, field)                                                                            \
+	.off = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
 #define CFG(field) IN(sl_config, field)
 #define PORT(field) IN(sl_cfg_port, field)
 #define LISTENER(field) IN(sl_cfg_listener, field)
@@ -368,9 +379,11 @@ const struct sl_key SL_KEYS[] = {
 	LATER("downlink", NULL),
 };
 
+/* clang-format on */
+
 const size_t SL_KEY_CNT = SL_ARRAY_SIZE(SL_KEYS);
 
-/* ---- finding ---------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 bool sl_key_below(const struct sl_key *k, const char *path, const char **ret_name)
 {

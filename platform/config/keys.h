@@ -45,17 +45,17 @@ enum sl_key_flag {
 struct sl_key {
 	const char *path;
 	const struct sl_key_type *type;
-	uint32_t off, size;      /* in struct sl_config, or in the list's element */
-	const char *def;         /* NULL: nothing is written when the key is absent */
-	uint32_t def_from;       /* or: copied from there in struct sl_config, filled before */
-	const char *def_doc;     /* shown instead of def */
-	int64_t min, max;        /* in bytes, ns or as written; max 0: none. A port's, a path's length */
-	uint64_t scale;          /* durations: ns per unit of the struct's field */
+	uint32_t off, size;  /* in struct sl_config, or in the list's element */
+	const char *def;     /* NULL: nothing is written when the key is absent */
+	uint32_t def_from;   /* or: copied from there in struct sl_config, filled before */
+	const char *def_doc; /* shown instead of def */
+	int64_t min, max; /* in bytes, ns or as written; max 0: none. A port's, a path's length */
+	uint64_t scale;   /* durations: ns per unit of the struct's field */
 	const struct sl_choice *choices; /* of an enum; for others words beside the number */
 	const struct sl_key_list *list;
 	uint32_t flags;
-	const char *instead;     /* LATER: what there is now */
-	const char *help;        /* one or two sentences for the reference page */
+	const char *instead; /* LATER: what there is now */
+	const char *help;    /* one or two sentences for the reference page */
 };
 
 extern const struct sl_key SL_KEYS[];
@@ -73,7 +73,7 @@ extern const struct sl_key_type SL_T_INT, SL_T_SIZE, SL_T_DURATION, SL_T_BOOL, S
 extern const struct sl_key_type SL_T_CPUS, SL_T_ADDR, SL_T_HOSTPORT, SL_T_HOSTPORTS, SL_T_PORT,
 	SL_T_RULE, SL_T_HEADERS;
 
-/* ---- for types ---- */
+/* ---- for types ------------------------------------------------------------------------------- */
 
 /* Reports that n is not what k wants; `why` may be NULL. */
 void sl_key_wrong(struct sl_load *l, const struct sl_key *k, const struct sl_node *n,

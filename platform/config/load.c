@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- the load's own memory -------------------------------------------------------------------- */
+/* ---- the load's own memory ------------------------------------------------------------------- */
 
 #define CHUNK_BYTES 65536
 
@@ -77,7 +77,7 @@ int sl_load_add_source(struct sl_load *l, const char *name, char *text, uint32_t
 	return 0;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_all(int fd, char **ret_text, uint32_t *ret_len)
 {
@@ -182,7 +182,7 @@ static int read_conf_d(struct sl_load *l, const char *path)
 	return rc;
 }
 
-/* ---- the stages ------------------------------------------------------------------------------- */
+/* ---- the stages ------------------------------------------------------------------------------ */
 
 /* Parses each source by itself; a syntax error in one does not hide those in the next. */
 static int build_tree(struct sl_load *l)

@@ -35,10 +35,9 @@ char *sl_load_strndup(struct sl_load *l, const char *s, size_t len);
 /* Takes `text` (malloc'ed, NUL-terminated), also when it fails. -EMFILE, -ENOMEM. */
 SL_MUST_CHECK int sl_load_add_source(struct sl_load *l, const char *name, char *text, uint32_t len);
 
-/* ---- errors (errors.c): kept until there are SL_CONFIG_ERRORS_MAX, then counted ---- */
+/* ---- errors (errors.c): kept until there are SL_CONFIG_ERRORS_MAX, then counted -------------- */
 
-void sl_err_value(struct sl_load *l, const struct sl_node *n, const char *fmt, ...)
-	SL_PRINTF(3, 4);
+void sl_err_value(struct sl_load *l, const struct sl_node *n, const char *fmt, ...) SL_PRINTF(3, 4);
 void sl_err_key(struct sl_load *l, const struct sl_node *n, const char *fmt, ...) SL_PRINTF(3, 4);
 void sl_err_at(struct sl_load *l, struct sl_place at, const char *key, const char *fmt, ...)
 	SL_PRINTF(4, 5);
@@ -50,7 +49,7 @@ void sl_errs_sort(struct sl_config_errors *errs);
 uint32_t sl_load_line(const struct sl_load *l, struct sl_place at);
 unsigned sl_err_cnt(const struct sl_load *l);
 
-/* ---- stages, in this order; each reports and goes on as far as that makes sense ---- */
+/* ---- stages, in this order; each reports and goes on as far as that makes sense -------------- */
 
 /* Replaces ${NAME} and ${NAME:-default} in every scalar below n (env.c). -ENOMEM. */
 SL_MUST_CHECK int sl_env_expand(struct sl_load *l, struct sl_node *n);

@@ -6,7 +6,7 @@
 #include "platform/config/keys.h"
 #include "platform/config/values.h"
 
-/* ---- shared ----------------------------------------------------------------------------------- */
+/* ---- shared ---------------------------------------------------------------------------------- */
 
 void sl_key_wrong(struct sl_load *l, const struct sl_key *k, const struct sl_node *n,
 		  const char *why)
@@ -81,7 +81,7 @@ static void store_int(const struct sl_key *k, void *dst, int64_t v)
 	memcpy(dst, &v, k->size);
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static void set_number(struct sl_load *l, const struct sl_key *k, struct sl_node *n, void *dst,
 		       int rc, int64_t v)
@@ -147,7 +147,8 @@ static void set_share(struct sl_load *l, const struct sl_key *k, struct sl_node 
 		else if (rc < 0)
 			sl_key_refuse(l, k, n, rc);
 		else if (out.fraction <= 0 && k->min > 0)
-			sl_err_value(l, n, "%s is too small: it must leave room for a log", n->text);
+			sl_err_value(l, n, "%s is too small: it must leave room for a log",
+				     n->text);
 		else
 			memcpy(dst, &out, sizeof(out));
 		return;
@@ -183,10 +184,10 @@ const struct sl_key_type SL_T_SIZE = {"size", "a size such as 64MiB or a number 
 				      set_size, size_text};
 const struct sl_key_type SL_T_DURATION = {"time", "a time such as 5ms, 10s or 7d", false,
 					  set_duration, duration_text};
-const struct sl_key_type SL_T_SHARE = {"share", "a share such as 70% or a size such as 10GiB", false,
-				       set_share, size_text};
+const struct sl_key_type SL_T_SHARE = {"share", "a share such as 70% or a size such as 10GiB",
+				       false, set_share, size_text};
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static void set_bool(struct sl_load *l, const struct sl_key *k, struct sl_node *n, void *dst)
 {
@@ -306,5 +307,6 @@ const struct sl_key_type SL_T_WORD = {"word", "one word of printable characters 
 const struct sl_key_type SL_T_NAME = {"name", "1 to 63 of letters, digits, '.', '_' and '-'", false,
 				      set_name, NULL};
 const struct sl_key_type SL_T_TOPIC = {
-	"topic", "a topic name: 1 to 249 of letters, digits, '.', '_' and '-'", false, set_topic, NULL};
+	"topic", "a topic name: 1 to 249 of letters, digits, '.', '_' and '-'", false, set_topic,
+	NULL};
 const struct sl_key_type SL_T_PATH = {"path", "an absolute path", false, set_path, NULL};

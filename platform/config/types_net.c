@@ -7,7 +7,7 @@
 #include "platform/config/keys.h"
 #include "platform/config/values.h"
 
-/* ---- CPUs ------------------------------------------------------------------------------------- */
+/* ---- CPUs ------------------------------------------------------------------------------------ */
 
 /* "0-3,8": what this process may use. */
 static void usable_text(const cpu_set_t *set, char *buf, size_t cap)
@@ -83,7 +83,7 @@ static void set_cpus(struct sl_load *l, const struct sl_key *k, struct sl_node *
 const struct sl_key_type SL_T_CPUS = {"CPUs", "auto, a list such as [0, 1], or a range such as 0-3",
 				      true, set_cpus, NULL};
 
-/* ---- addresses -------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 static void set_addr(struct sl_load *l, const struct sl_key *k, struct sl_node *n, void *dst)
 {
@@ -172,12 +172,13 @@ static void set_hostports(struct sl_load *l, const struct sl_key *k, struct sl_n
 
 const struct sl_key_type SL_T_ADDR = {"address", "an IPv4 or IPv6 address, or any", false, set_addr,
 				      NULL};
-const struct sl_key_type SL_T_HOSTPORT = {
-	"host:port", "host and port such as 127.0.0.1:9092 or [::1]:9092", false, set_hostport, NULL};
+const struct sl_key_type SL_T_HOSTPORT = {"host:port",
+					  "host and port such as 127.0.0.1:9092 or [::1]:9092",
+					  false, set_hostport, NULL};
 const struct sl_key_type SL_T_HOSTPORTS = {
 	"list of host:port", "hosts and ports such as [127.0.0.1:9092]", true, set_hostports, NULL};
 
-/* ---- listeners -------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static void set_port(struct sl_load *l, const struct sl_key *k, struct sl_node *n, void *dst)
 {
@@ -253,6 +254,7 @@ static void set_headers(struct sl_load *l, const struct sl_key *k, struct sl_nod
 }
 
 const struct sl_key_type SL_T_PORT = {"port name", "the name of a port", false, set_port, NULL};
-const struct sl_key_type SL_T_RULE = {"word", "a slice such as payload[4:12]", false, set_rule, NULL};
+const struct sl_key_type SL_T_RULE = {"word", "a slice such as payload[4:12]", false, set_rule,
+				      NULL};
 const struct sl_key_type SL_T_HEADERS = {"list of words", "a list such as [severity, host]", true,
 					 set_headers, NULL};

@@ -12,11 +12,19 @@ struct unit {
 };
 
 static const struct unit SIZE_UNITS[] = {
-	{"TiB", 1ull << 40}, {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1},
+	{"TiB", 1ull << 40},
+	{"GiB", 1ull << 30},
+	{"MiB", 1ull << 20},
+	{"KiB", 1ull << 10},
+	{"B", 1},
 };
 static const struct unit TIME_UNITS[] = {
-	{"d", 86400000000000ull}, {"h", 3600000000000ull}, {"m", 60000000000ull},
-	{"s", 1000000000ull},	  {"ms", 1000000ull},	   {"us", 1000ull},
+	{"d", 86400000000000ull},
+	{"h", 3600000000000ull},
+	{"m", 60000000000ull},
+	{"s", 1000000000ull},
+	{"ms", 1000000ull},
+	{"us", 1000ull},
 	{"ns", 1ull},
 };
 
@@ -257,7 +265,9 @@ unsigned sl_value_utf8(const uint8_t *p, const uint8_t *end)
 	static const struct {
 		uint8_t mask, lead, len;
 		uint32_t min;
-	} forms[] = {{0x80, 0x00, 1, 0}, {0xe0, 0xc0, 2, 0x80}, {0xf0, 0xe0, 3, 0x800},
+	} forms[] = {{0x80, 0x00, 1, 0},
+		     {0xe0, 0xc0, 2, 0x80},
+		     {0xf0, 0xe0, 3, 0x800},
 		     {0xf8, 0xf0, 4, 0x10000}};
 
 	for (unsigned i = 0; i < SL_ARRAY_SIZE(forms); i++) {

@@ -31,7 +31,7 @@ struct sl_control {
 	struct conn conn[SL_CONTROL_CONNS_MAX];
 };
 
-/* ---- one request ------------------------------------------------------------------------------ */
+/* ---- one request ----------------------------------------------------------------------------- */
 
 /* Takes v; NULL stands for "no memory". Returns one line, malloc'ed, or NULL. */
 static char *line_of(json_t *v, size_t *ret_len)
@@ -83,7 +83,7 @@ static char *answer(struct sl_control *ctl, const char *text, size_t len, size_t
 	return line;
 }
 
-/* ---- connections ------------------------------------------------------------------------------ */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void conn_close(struct conn *c)
 {
@@ -191,7 +191,7 @@ static void take_connection(struct sl_control *ctl)
 	refuse(fd);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static int next_timeout(const struct sl_control *ctl)
 {

@@ -18,10 +18,10 @@
 #include "sluice/base.h"
 
 #define SL_CONTROL_REQUEST_MAX 4096
-#define SL_CONTROL_ANSWER_MAX (16u << 20)
-#define SL_CONTROL_CONNS_MAX 16
-#define SL_CONTROL_TIMEOUT_MS 5000
-#define SL_CONTROL_PATH_MAX 107 /* of a unix socket, without the NUL */
+#define SL_CONTROL_ANSWER_MAX  (16u << 20)
+#define SL_CONTROL_CONNS_MAX   16
+#define SL_CONTROL_TIMEOUT_MS  5000
+#define SL_CONTROL_PATH_MAX    107 /* of a unix socket, without the NUL */
 
 struct sl_control;
 
@@ -40,8 +40,8 @@ struct sl_control_cfg {
 	const char *path;
 	const struct sl_control_cmd *cmds; /* borrowed until sl_control_stop() has returned */
 	unsigned cmd_cnt;
-	void *arg;            /* given to every callback */
-	uint32_t timeout_ms;  /* 0: SL_CONTROL_TIMEOUT_MS */
+	void *arg;           /* given to every callback */
+	uint32_t timeout_ms; /* 0: SL_CONTROL_TIMEOUT_MS */
 };
 
 /*

@@ -15,7 +15,7 @@ struct sl_http {
 	uint16_t port;
 };
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 /* Takes `body` (malloc'ed). */
 static enum MHD_Result reply(struct MHD_Connection *conn, unsigned status, const char *type,
@@ -99,7 +99,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const 
 	return reply_route(h, conn, route);
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* Paths are compared as they were sent: "%00" or "%2e" never become something else. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *conn, char *s)
+{
+	(void)arg;
+	(void)conn;
+	return strlen(s);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int bound_port(int fd, uint16_t *ret_port)
 {
@@ -134,7 +142,8 @@ static int listen_on(const struct addrinfo *ai)
 /* A listening socket at the first address of the name. */
 static int open_listener(const struct sl_http_cfg *cfg)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+				 .ai_socktype = SOCK_STREAM,
 				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *ai = NULL;
 	char port[8];
@@ -165,11 +174,13 @@ int sl_http_start(const struct sl_http_cfg *cfg, struct sl_http **ret_http)
 	rc = bound_port(fd, &h->port);
 	if (rc < 0)
 		goto close_fd;
-	h->daemon = MHD_start_daemon(
-		MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_request, h,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)SL_HTTP_CONNS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SL_HTTP_TIMEOUT_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SL_HTTP_CONN_MEMORY, MHD_OPTION_END);
+	h->daemon =
+		MHD_start_daemon(MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
+				 on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
+				 MHD_OPTION_CONNECTION_LIMIT, (unsigned)SL_HTTP_CONNS_MAX,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SL_HTTP_TIMEOUT_S,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SL_HTTP_CONN_MEMORY,
+				 MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
 	rc = -ENOMEM;
 	if (!h->daemon)
 		goto close_fd;

@@ -19,8 +19,11 @@ static bool name_valid(const char *s, bool metric)
 /* Bytes of the UTF-8 character at s, 0 if it is none; ends before a NUL by itself. */
 static unsigned char_len(const uint8_t *s)
 {
-	unsigned n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3
-		   : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
+	unsigned n = *s < 0x80                 ? 1
+		     : *s >= 0xc2 && *s < 0xe0 ? 2
+		     : *s >= 0xe0 && *s < 0xf0 ? 3
+		     : *s >= 0xf0 && *s < 0xf5 ? 4
+					       : 0;
 
 	for (unsigned i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
