@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# Meson is the build; this file only calls it, the set-up script and the programs that they make.
+
+BUILD  ?= build
+PYTHON := $(shell [ -x /usr/bin/python3 ] && echo /usr/bin/python3 || echo python3)
+MESON   = meson
+
+.PHONY: all build run test check asan bench clean distclean help
+
+all: build
+
+build: ## install what is missing, build into build/
+	scripts/setup.sh build
+	@[ -f $(BUILD)/build.ninja ] || $(MESON) setup $(BUILD)
+	$(MESON) compile -C $(BUILD)
+
+run: ## the main job in a lab of two network namespaces (root); Ctrl-C ends it
+	@scripts/setup.sh build run
+	@[ -f $(BUILD)/build.ninja ] || $(MESON) setup $(BUILD)
+	@$(MESON) compile -C $(BUILD)
+	@exec $(PYTHON) lab/lab.py --build $(BUILD)
+
+test: ## install what is missing, run the whole suite
+	@scripts/setup.sh build run test || [ $$? -eq 3 ]
+	$(PYTHON) scripts/run-tests.py --build $(BUILD)
+
+check: ## quick: unit and fuzz suites and style; no root, no namespaces
+	$(PYTHON) scripts/run-tests.py --quick --build $(BUILD)
+
+asan: ## the suites under AddressSanitizer and UBSan only
+	@scripts/setup.sh build run test || [ $$? -eq 3 ]
+	$(PYTHON) scripts/run-tests.py --only asan --build $(BUILD)
+
+bench: ## measure beside the peers; table and build/bench/results.json
+	@scripts/setup.sh build run bench
+	@[ -f $(BUILD)/build.ninja ] || $(MESON) setup $(BUILD)
+	@$(MESON) compile -C $(BUILD)
+	$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+clean: ## remove what was built; keep what was downloaded
+	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
+
+distclean: ## remove build/ with the downloads
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'

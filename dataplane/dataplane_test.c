@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole data plane: EAL, a capture as its port, real lcores, a log in memory. Shown: every
+ * frame of the capture is counted under the right name, its datagrams are in the log, an injector
+ * works beside it, and stopping leaves nothing open.
+ */
+#include "dataplane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "eal.h"
+#include "platform/base/clock.h"
+#include "platform/base/sl_test.h"
+#include "platform/record/frame.h"
+#include "test_frames.h"
+#include "test_store.h"
+
+#define FRAMES 20000u
+#define WAIT_NS 60000000000u
+
+static struct sl_config *cfg;
+
+static void put_le32(FILE *f, uint32_t v)
+{
+	fwrite(&v, 4, 1, f);
+}
+
+/* Every tenth frame is spoiled, every tenth is for somebody else. */
+static void write_capture(const char *path)
+{
+	FILE *f = fopen(path, "w");
+	struct tf t;
+
+	assert_non_null(f);
+	put_le32(f, 0xa1b2c3d4);
+	put_le32(f, 0x00040002);
+	put_le32(f, 0);
+	put_le32(f, 0);
+	put_le32(f, 65535);
+	put_le32(f, 1);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		char msg[64];
+		snprintf(msg, sizeof(msg), "<13>1 - host%u app - - - %u", i % 20, i);
+		tf_v4(&t, "192.0.2.1", "10.0.0.1", i % 10 == 1 ? 99 : 5514, msg);
+		t.src[3] = (uint8_t)(1 + i % 200);
+		tf_build(&t);
+		if (i % 10 == 2)
+			t.buf[t.udp + 9] ^= 1;
+		put_le32(f, i / 1000000);
+		put_le32(f, i % 1000000);
+		put_le32(f, t.len);
+		put_le32(f, t.len);
+		fwrite(t.buf, t.len, 1, f);
+	}
+	fclose(f);
+}
+
+struct fix {
+	struct sl_counters *ctr;
+	struct sl_store *store;
+	struct sl_topic *topic;
+	struct sl_dataplane *dp;
+};
+
+static void make(struct fix *f)
+{
+	char err[256] = "";
+
+	memset(f, 0, sizeof(*f));
+	struct sl_eal_lcores lc;
+	assert_int_equal(sl_eal_lcores(cfg, &lc, err, sizeof(err)), 0);
+	assert_int_equal(sl_counters_anon(&f->ctr), 0);
+	f->store = ts_new(lc.writer_cnt, f->ctr);
+	f->topic = ts_topic(f->store, "logs", 4, 1048588);
+	struct sl_dp_cfg dc = {.config = cfg, .store = f->store, .counters = f->ctr};
+	int rc = sl_dp_new(&dc, &f->dp, err, sizeof(err));
+	if (rc)
+		fail_msg("%d: %s", rc, err);
+}
+
+static void unmake(struct fix *f)
+{
+	sl_dp_free(f->dp);
+	ts_free(f->store);
+	sl_counters_close(f->ctr);
+}
+
+static void start(struct fix *f)
+{
+	char err[256] = "";
+
+	if (sl_dp_start(f->dp, err, sizeof(err)))
+		fail_msg("%s", err);
+}
+
+static void replay(SL_UNUSED void **st)
+{
+	struct fix f;
+	char name[8][64];
+	struct sl_dp_port_status ps;
+
+	make(&f);
+	assert_int_equal(sl_dp_lcores(f.dp, name, 8), 2);
+	assert_memory_equal(name[0], "ingest 0 on cpu ", 16);
+	assert_memory_equal(name[1], "writer 0 on cpu ", 16);
+	start(&f);
+	uint64_t begin = sl_clock_mono_ns();
+	while (sl_ctr_get(&f.ctr->lcore[0].rx) < FRAMES && sl_clock_mono_ns() - begin < WAIT_NS)
+		usleep(1000);
+	sl_dp_housekeep(f.dp);
+	assert_int_equal(sl_dp_ports(f.dp, &ps, 1), 1);
+	assert_string_equal(ps.name, "cap");
+	assert_string_equal(ps.backend, "pcap");
+	assert_true(ps.done);
+	assert_int_equal(sl_dp_stop(f.dp, sl_clock_mono_ns() + 10000000000u), 0);
+	assert_int_equal(sl_dp_in_flight(f.dp), 0);
+	const struct sl_ctr_lcore *l = &f.ctr->lcore[0];
+	assert_int_equal(l->rx, FRAMES);
+	assert_int_equal(f.ctr->port[0].wire, FRAMES);
+	assert_int_equal(l->frame[SL_FR_OTHER], FRAMES / 10);
+	assert_int_equal(l->frame[SL_FR_BAD_UDP_CHECKSUM], FRAMES / 10);
+	assert_int_equal(l->frame[SL_FR_ACCEPTED], FRAMES / 10 * 8);
+	assert_int_equal(ts_records(f.topic), FRAMES / 10 * 8);
+	unmake(&f);
+}
+
+static void inject_beside(SL_UNUSED void **st)
+{
+	struct sl_waker *done = aligned_alloc(SL_CACHELINE, sizeof(*done));
+	struct sl_injector *inj;
+	struct sl_append a, *back;
+	uint8_t bytes[256];
+	struct sl_bb b;
+	struct fix f;
+
+	make(&f);
+	start(&f);
+	memset(done, 0, sizeof(*done));
+	done->efd = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(sl_injector_open(f.dp, done, &inj), 0);
+	sl_bb_init(&b, bytes, sizeof(bytes));
+	assert_true(sl_bb_add(&b, 1, (struct sl_slice){NULL, 0}, (struct sl_slice){bytes, 0}, NULL, 0));
+	a = (struct sl_append){.part = sl_topic_part(f.topic, 2),
+			       .batch = bytes,
+			       .len = sl_bb_close(&b),
+			       .records = 1,
+			       .max_ts_ms = 1,
+			       .producer_id = -1,
+			       .origin = SL_ORIGIN_KAFKA};
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t n;
+		sl_waker_arm(done);
+		assert_int_equal(sl_inject(inj, &a), 0);
+		while (sl_inject_reap(inj, &back, 1) == 0)
+			assert_int_equal(read(done->efd, &n, 8), 8);
+		assert_int_equal(a.err, 0);
+	}
+	sl_injector_close(inj);
+	assert_int_equal(sl_dp_stop(f.dp, sl_clock_mono_ns() + 10000000000u), 0);
+	assert_int_equal(f.ctr->writer[0].appended[SL_ORIGIN_KAFKA], 200);
+	assert_int_equal(sl_dp_in_flight(f.dp), 0);
+	close(done->efd);
+	free(done);
+	unmake(&f);
+}
+
+static void a_writer_that_cannot_have_its_log(SL_UNUSED void **st)
+{
+	struct fix f;
+	char err[256] = "";
+
+	make(&f);
+	f.store->attach_rc = -EBUSY;
+	assert_int_equal(sl_dp_start(f.dp, err, sizeof(err)), -EBUSY);
+	assert_non_null(strstr(err, "writer 0"));
+	unmake(&f);
+}
+
+static void refusals(SL_UNUSED void **st)
+{
+	struct sl_dp_cfg dc = {.config = cfg};
+	struct sl_dataplane *dp = NULL;
+	char err[256] = "";
+
+	assert_int_equal(sl_counters_anon(&dc.counters), 0);
+	dc.store = ts_new(1, dc.counters);
+	assert_int_equal(sl_dp_new(&dc, &dp, err, sizeof(err)), -ENOENT);
+	assert_non_null(strstr(err, "topic logs"));
+	assert_null(dp);
+	sl_dp_free(NULL);
+	ts_free(dc.store);
+	dc.store = ts_new(1, dc.counters);
+	ts_topic(dc.store, "logs", 16000, 1048588);
+	assert_int_equal(sl_dp_new(&dc, &dp, err, sizeof(err)), -ENOMEM);
+	assert_non_null(strstr(err, "16000 partitions"));
+	ts_free(dc.store);
+	sl_counters_close(dc.counters);
+}
+
+int main(void)
+{
+	char path[] = "/tmp/sl-dataplane-test-XXXXXX", err[256] = "";
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		return 1;
+	close(fd);
+	write_capture(path);
+	cfg = calloc(1, sizeof(*cfg));
+	cfg->dataplane.memory_bytes = 64u << 20;
+	cfg->dataplane.hugepages = SL_HUGE_OFF;
+	cfg->dataplane.ingest.automatic = cfg->dataplane.writers.automatic = true;
+	cfg->dataplane.linger_us = 1000;
+	cfg->port_cnt = 1;
+	snprintf(cfg->port[0].name, sizeof(cfg->port[0].name), "cap");
+	snprintf(cfg->port[0].file, sizeof(cfg->port[0].file), "%s", path);
+	cfg->port[0].backend = SL_BE_PCAP;
+	cfg->listener_cnt = 1;
+	cfg->listener[0] = (struct sl_cfg_listener){.udp = 5514, .protocol = SL_PROTO_SYSLOG};
+	snprintf(cfg->listener[0].name, sizeof(cfg->listener[0].name), "syslog");
+	snprintf(cfg->listener[0].topic, sizeof(cfg->listener[0].topic), "logs");
+	if (sl_dp_eal_init(cfg, err, sizeof(err))) {
+		fprintf(stderr, "%s\n", err);
+		return 1;
+	}
+	sl_clock_discipline();
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(replay),
+		cmocka_unit_test(inject_beside),
+		cmocka_unit_test(a_writer_that_cannot_have_its_log),
+		cmocka_unit_test(refusals),
+	};
+	int rc = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+	sl_dp_eal_cleanup();
+	free(cfg);
+	return rc;
+}

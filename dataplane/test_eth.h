@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_eth.h - EAL without hugepages, and a DPDK port that receives what is sent to it (net_ring),
+ * for tests and benches of the loops. Needs no privilege.
+ */
+#ifndef SL_DATAPLANE_TEST_ETH_H
+#define SL_DATAPLANE_TEST_ETH_H
+
+#include <rte_mbuf.h>
+
+#include "sluice/base.h"
+
+void te_eal(uint64_t memory_mib); /* once per process; aborts with the reason */
+struct rte_mempool *te_pool(uint32_t mbufs, uint32_t room);
+/* With a cache per lcore, as the product's. */
+struct rte_mempool *te_pool_cached(uint32_t mbufs, uint32_t room);
+/* A started port; frames given to te_send() come out of its queue 0. */
+uint16_t te_port(struct rte_mempool *pool);
+/* False: the port's ring or the pool is full. */
+bool te_send(uint16_t port, struct rte_mempool *pool, const uint8_t *frame, uint32_t len);
+/* In pieces of at most `piece` bytes, chained. */
+bool te_send_chain(uint16_t port, struct rte_mempool *pool, const uint8_t *frame, uint32_t len,
+		   uint32_t piece);
+
+#endif

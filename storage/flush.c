@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flush.c - stripes on their way into the file.
+ *
+ * A closed stripe writes its whole blocks; the unfinished last one belongs to its successor, which
+ * has a copy. So stripes of a partition may be in flight together and never share a block, with
+ * one exception: a sync writes the unfinished block of the open stripe, from a copy, and the next
+ * write that touches this block waits for it. One write per stripe is in flight at a time.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "platform/base/clock.h"
+#include "store_int.h"
+
+#define FAST_FILL_NS 100000000ull  /* filled faster: a larger class next time */
+#define SLOW_FILL_NS 2000000000ull /* slower: a smaller one */
+
+static uint32_t down(uint32_t n)
+{
+	return n & ~(SL_IO_BLOCK - 1);
+}
+
+static uint32_t up(uint32_t n)
+{
+	return down(n + SL_IO_BLOCK - 1);
+}
+
+/* ---- what is in the file ------------------------------------------------------------------- */
+
+static void covered(struct sl_part *p, const struct sl_stripe *st, uint32_t bytes)
+{
+	uint32_t pos = (uint32_t)st->file_pos + bytes;
+
+	if (st->abs0 + bytes > p->written_abs)
+		p->written_abs = st->abs0 + bytes;
+	if (pos > atomic_load_explicit(&st->seg->written, memory_order_relaxed))
+		atomic_store_explicit(&st->seg->written, pos, memory_order_release);
+}
+
+/* Moves the part of the log that is in the file without a gap. */
+static void advance(struct sl_part *p)
+{
+	struct sl_stripe *st;
+
+	while ((st = p->unw_head)) {
+		if (st->open || !st->complete) {
+			covered(p, st, st->open ? st->wdone : SL_MIN(st->wdone, st->used));
+			return;
+		}
+		covered(p, st, st->final ? st->used : down(st->used));
+		p->unw_head = st->unw_next;
+		if (!p->unw_head)
+			p->unw_tail = NULL;
+		p->unw_closed--;
+		p->unw_closed_bytes -= st->bytes;
+		st->clean = true;
+		if (st->wnext)
+			st->wnext->wprev = NULL;
+		st->wnext = NULL;
+		if (st != p->tail_st) /* the last one tells the next start where the log ends */
+			atomic_store_explicit(&st->desc->state, SL_SD_FREE, memory_order_release);
+	}
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static void add_req(struct sl_store_writer *w, struct sl_stripe *st, uint8_t *buf, uint32_t len,
+		    uint64_t off, bool fixed)
+{
+	struct sl_io_req *r = &st->req[st->op_left++];
+
+	*r = (struct sl_io_req){
+	        .op = SL_IO_WRITE,
+	        .kind = SL_RK_STRIPE,
+	        .fixed = fixed,
+	        .fd = st->seg->wfd,
+	        .buf = buf,
+	        .len = len,
+	        .off = off,
+	        .owner = st,
+	};
+	w->inflight++;
+	atomic_fetch_add_explicit(&w->writes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&w->write_bytes, len, memory_order_relaxed);
+	w->store->io->submit(w->io, r);
+}
+
+/* The predecessor still writes the block in which this stripe begins. */
+static bool block_busy(const struct sl_stripe *st)
+{
+	const struct sl_stripe *prev = st->wprev;
+
+	return prev && prev->inflight && prev->file_pos + prev->op_to > st->file_pos;
+}
+
+static void completed(struct sl_part *p, struct sl_stripe *st)
+{
+	if (!st->open)
+		st->complete = true;
+	advance(p);
+}
+
+void sl_writer_submit(struct sl_store_writer *w, struct sl_stripe *st)
+{
+	struct sl_part *p = st->part;
+	bool tail_block = false;
+	uint32_t to;
+
+	if (st->inflight || st->complete || sl_part_state(p) == SL_PART_FAILED ||
+	    !(sl_seg_flags(st->seg) & SL_SEG_NAMED) || block_busy(st))
+		return;
+	if (st->open) { /* only a sync writes it */
+		if (!p->round || p->written_abs >= p->round->target_abs || st->wdone == st->used)
+			return;
+		to = down(st->used);
+		tail_block = to != st->used;
+	} else if (st->final) {
+		to = st->wdone == st->used ? st->wfull : up(st->used);
+		memset(st->mem + st->used, 0, up(st->used) - st->used);
+	} else {
+		to = down(st->used);
+	}
+	if (to <= st->wfull && !tail_block) {
+		completed(p, st);
+		return;
+	}
+	if (tail_block && p->round->block_busy)
+		return;
+	st->inflight = true;
+	st->op_tail = false;
+	st->op_left = 0;
+	st->op_err = 0;
+	st->op_used = st->used;
+	st->op_full = down(st->used);
+	st->op_to = tail_block ? to + SL_IO_BLOCK : to;
+	if (to > st->wfull)
+		add_req(w, st, st->mem + st->wfull, to - st->wfull, st->file_pos + st->wfull, true);
+	if (tail_block) { /* a copy: appends go on in the original */
+		uint8_t *b = p->round->block;
+		p->round->block_busy = st->op_tail = true;
+		memcpy(b, st->mem + to, st->used - to);
+		memset(b + (st->used - to), 0, SL_IO_BLOCK - (st->used - to));
+		add_req(w, st, b, SL_IO_BLOCK, st->file_pos + to, false);
+	}
+}
+
+void sl_writer_submit_part(struct sl_store_writer *w, struct sl_part *p)
+{
+	struct sl_stripe *next;
+
+	for (struct sl_stripe *st = p->unw_head; st; st = next) {
+		next = st->unw_next;
+		sl_writer_submit(w, st);
+	}
+}
+
+void sl_writer_stripe_done(struct sl_store_writer *w, struct sl_stripe *st, int res)
+{
+	struct sl_part *p = st->part;
+
+	if (res)
+		st->op_err = res;
+	if (--st->op_left)
+		return;
+	st->inflight = false;
+	if (st->op_tail)
+		p->round->block_busy = false;
+	if (st->op_err) {
+		atomic_fetch_add_explicit(&w->write_failed, 1, memory_order_relaxed);
+		sl_writer_part_fail(w, p);
+		return;
+	}
+	st->wfull = st->op_full;
+	st->wdone = st->op_used;
+	if (!st->open && st->op_used == st->used && (st->final ? st->op_to >= up(st->used) : true))
+		st->complete = true;
+	advance(p);
+	sl_writer_submit_part(w, p); /* what waited for this block */
+}
+
+/* ---- opening and closing ------------------------------------------------------------------- */
+
+/* Whether a stripe may be taken from the cache, and letting go of it. */
+static bool reclaim(struct sl_stripe *st, bool commit, void *arg)
+{
+	struct sl_part *p = st->part;
+	(void)arg;
+
+	if (!commit) {
+		if (st->inflight)
+			return false;
+		if (st != p->tail_st)
+			return st->clean;
+		/* it tells the next start where the log ends until the journal does */
+		return (st->open ? st->wdone == st->used : st->clean) && !p->round &&
+		       sl_part_synced(p) == sl_part_end(p);
+	}
+	if (st == p->tail_st) {
+		memcpy(p->tail_blk, st->mem + down(st->used), st->used - down(st->used));
+		p->tail_st = NULL;
+		if (p->unw_head == st) {
+			SL_ASSERT(st->open && !st->unw_next);
+			p->unw_head = p->unw_tail = NULL;
+		}
+	}
+	atomic_store_explicit(&st->desc->state, SL_SD_FREE, memory_order_release);
+	st->part = NULL;
+	return true;
+}
+
+/* A class in which several batches of this size fit, following the partition's rate. */
+static uint32_t choose_class(const struct sl_part *p, uint32_t head, uint32_t len,
+			     uint8_t *ret_rate)
+{
+	const struct sl_stripe *st = p->tail_st;
+	uint32_t cls = p->cls;
+
+	if (st && st->open) {
+		uint64_t took = sl_clock_mono_ns() - st->opened_ns;
+		if (took < FAST_FILL_NS && cls < 2)
+			cls++;
+		else if (took > SLOW_FILL_NS && cls > 0)
+			cls--;
+	}
+	*ret_rate = (uint8_t)cls;
+	while (cls < 2 && sl_stripe_bytes[cls] < 4 * len + SL_IO_BLOCK)
+		cls++;
+	while (sl_stripe_bytes[cls] < head + len)
+		cls++;
+	SL_ASSERT(cls < SL_STRIPE_CLASSES);
+	return cls;
+}
+
+static bool may_open(const struct sl_store_writer *w, const struct sl_part *p, uint32_t bytes)
+{
+	uint64_t share = (uint64_t)w->pool->chunks * SL_STRIPE_CHUNK / 4;
+
+	if (p->unw_closed == 0)
+		return true;
+	return p->unw_closed < SL_UNWRITTEN_MAX && p->unw_closed_bytes + bytes <= share;
+}
+
+static void set_up(struct sl_part *p, struct sl_stripe *st, struct sl_seg *g, uint32_t head)
+{
+	struct sl_sdesc *d = st->desc;
+
+	st->part = p;
+	st->seg = g;
+	st->first_off = sl_part_end(p);
+	st->head = st->used = head;
+	st->file_pos = sl_seg_size(g) - head;
+	st->abs0 = p->end_abs - head;
+	st->opened_ns = sl_clock_mono_ns();
+	st->open = true;
+	st->final = st->clean = st->complete = st->inflight = false;
+	st->wfull = 0;
+	st->wdone = 0;
+	st->unw_next = st->wprev = st->wnext = NULL;
+	atomic_store_explicit(&st->next, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < SL_STRIPE_MARKS; i++)
+		atomic_store_explicit(&st->marks[i], 0, memory_order_relaxed);
+	d->bytes = st->bytes;
+	memcpy(d->topic_id, p->pub.topic->id, 16);
+	d->part = p->pub.id;
+	d->head = head;
+	d->seg_base = g->base;
+	d->file_pos = st->file_pos;
+	d->base_offset = st->first_off;
+	d->fresh = g->fresh;
+	atomic_store_explicit(&d->used, head, memory_order_relaxed);
+	/* release: the fields above are there for the next process that sees OPEN */
+	atomic_store_explicit(&d->state, SL_SD_OPEN, memory_order_release);
+}
+
+static void push_unwritten(struct sl_part *p, struct sl_stripe *st)
+{
+	if (p->unw_tail)
+		p->unw_tail->unw_next = st;
+	else
+		p->unw_head = st;
+	p->unw_tail = st;
+}
+
+/* The successor has the unfinished block: what is left of the predecessor is whole blocks. */
+static void close_for(struct sl_store_writer *w, struct sl_stripe *prev, struct sl_stripe *st)
+{
+	prev->open = false;
+	atomic_store_explicit(&prev->desc->state, SL_SD_CLOSED, memory_order_release);
+	st->part->unw_closed++;
+	st->part->unw_closed_bytes += prev->bytes;
+	prev->wnext = st;
+	st->wprev = prev;
+	sl_writer_submit(w, prev);
+}
+
+struct sl_stripe *sl_writer_open_stripe(struct sl_store_writer *w, struct sl_part *p, uint32_t len)
+{
+	struct sl_seg *g = atomic_load_explicit(&p->active, memory_order_relaxed);
+	uint32_t head = sl_seg_size(g) % SL_IO_BLOCK;
+	uint8_t rate;
+	uint32_t cls = choose_class(p, head, len, &rate);
+
+	if (!may_open(w, p, sl_stripe_bytes[cls]))
+		return NULL;
+	struct sl_stripe *st = sl_pool_alloc(w->pool, cls, reclaim, w);
+	if (!st) {
+		w->pressure = true;
+		return NULL;
+	}
+	p->cls = rate;
+	struct sl_stripe *prev = p->tail_st; /* looked at after alloc, which may have taken it */
+	bool carries = prev && prev->seg == g;
+	SL_ASSERT(!prev || carries == prev->open);
+	memcpy(st->mem, carries ? prev->mem + down(prev->used) : p->tail_blk, head);
+	set_up(p, st, g, head);
+	atomic_store_explicit(&st->prev, atomic_load_explicit(&p->tail, memory_order_relaxed),
+			      memory_order_relaxed);
+	sl_sref ref = sl_stripe_offer(w->pool, st);
+	p->tail_st = st;
+	push_unwritten(p, st);
+	if (prev) {
+		atomic_store_explicit(&prev->next, ref, memory_order_release);
+		if (carries)
+			close_for(w, prev, st);
+		else if (prev->clean)
+			atomic_store_explicit(&prev->desc->state, SL_SD_FREE, memory_order_release);
+	}
+	atomic_store_explicit(&p->tail, ref, memory_order_release);
+	return st;
+}
+
+/* A roll: the last stripe of the segment keeps its unfinished block, nothing follows in it. */
+void sl_writer_finish_stripe(struct sl_store_writer *w, struct sl_part *p)
+{
+	struct sl_stripe *st = p->tail_st;
+
+	if (!st || !st->open)
+		return;
+	st->open = false;
+	st->final = true;
+	p->unw_closed++;
+	p->unw_closed_bytes += st->bytes;
+	if (st->wdone == st->used && !st->inflight)
+		completed(p, st);
+	else
+		sl_writer_submit(w, st);
+}
+
+/* ---- what a writer left behind ------------------------------------------------------------- */
+
+static int write_plain(struct sl_stripe *st)
+{
+	uint32_t to = st->open || st->final ? up(st->used) : down(st->used);
+
+	if (st->open || st->final)
+		memset(st->mem + st->used, 0, up(st->used) - st->used);
+	if (to <= st->wfull)
+		return 0;
+	return sl_io_pwrite_all(st->seg->wfd, st->mem + st->wfull, to - st->wfull,
+				st->file_pos + st->wfull);
+}
+
+int sl_part_flush_blocking(struct sl_part *p)
+{
+	struct sl_seg *active = atomic_load(&p->active);
+
+	if (sl_part_synced(p) == sl_part_end(p) && !p->unw_head && !p->closing)
+		return 0;
+	while (p->unw_head) {
+		struct sl_stripe *st = p->unw_head;
+		int err = sl_seg_flags(st->seg) & SL_SEG_NAMED ? write_plain(st) : -EIO;
+		if (err)
+			return err;
+		covered(p, st, st->open || st->final ? st->used : down(st->used));
+		p->unw_head = st->unw_next;
+	}
+	p->unw_tail = NULL;
+	for (struct sl_seg *g = p->closing; g; g = g->next_closing) {
+		if (fdatasync(g->wfd))
+			return -errno;
+		sl_seg_flag(g, SL_SEG_DONE);
+	}
+	p->closing = NULL;
+	p->closing_cnt = 0;
+	if (active->wfd >= 0 && fdatasync(active->wfd))
+		return -errno;
+	atomic_store_explicit(&p->pub.synced, sl_part_end(p), memory_order_release);
+	return 0;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * retention.c - what goes and when: retention.ms and retention.bytes as Kafka does it, the byte
+ * budget of the whole directory, the reserve of the file system; and Kafka's checkpoints.
+ *
+ * Only finished segments are deleted, from the start of a log. When the active one is due the
+ * writer is asked to roll, and it goes with the next look.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "platform/base/log.h"
+#include "store_int.h"
+
+int sl_store_each_part(struct sl_store *s, int (*fn)(struct sl_part *p, void *arg), void *arg)
+{
+	int err = 0;
+
+	for (uint32_t t = 0; t < s->topic_cnt && !err; t++)
+		for (uint32_t i = 0; i < s->topic[t]->part_cnt && !err; i++)
+			err = fn(s->topic[t]->part[i], arg);
+	return err;
+}
+
+/* ---- one segment --------------------------------------------------------------------------- */
+
+/*
+ * The age of a segment. A timestamp beyond the moment in which the last record came is a device's
+ * clock, not an age.
+ */
+static int64_t segment_ts(const struct sl_seg *g)
+{
+	int64_t ts = atomic_load(&g->max_ts), touched = atomic_load(&g->touched_ms);
+
+	return ts < 0 ? touched : touched > 0 ? SL_MIN(ts, touched) : ts;
+}
+
+/* The first segment, if it may be deleted: finished, and another one behind it. */
+static struct sl_seg *candidate(struct sl_part *p)
+{
+	struct sl_seg *g = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->seg_cnt > 1 && (sl_seg_flags(p->segs[0]) & SL_SEG_FINAL))
+		g = p->segs[0];
+	pthread_mutex_unlock(&p->lock);
+	return g;
+}
+
+static int64_t part_bytes(struct sl_part *p)
+{
+	int64_t sum = 0;
+
+	pthread_mutex_lock(&p->lock);
+	for (uint32_t i = 0; i < p->seg_cnt; i++)
+		sum += sl_seg_size(p->segs[i]);
+	pthread_mutex_unlock(&p->lock);
+	atomic_store_explicit(&p->pub.size_bytes, sum, memory_order_relaxed);
+	return sum;
+}
+
+static void delete_first(struct sl_part *p, struct sl_seg *g)
+{
+	pthread_mutex_lock(&p->lock);
+	SL_ASSERT(p->segs[0] == g && p->seg_cnt > 1);
+	memmove(p->segs, p->segs + 1, (p->seg_cnt - 1) * sizeof(struct sl_seg *));
+	p->seg_cnt--;
+	atomic_store_explicit(&p->pub.log_start, p->segs[0]->base, memory_order_release);
+	bool busy = g->refs > 0;
+	sl_seg_flag(g, SL_SEG_DEAD);
+	pthread_mutex_unlock(&p->lock);
+	/* a reader that holds the file must not see it filled anew */
+	sl_seg_remove(p, g, !busy);
+	pthread_mutex_lock(&p->lock);
+	bool mine = g->refs == 0 && !busy;
+	pthread_mutex_unlock(&p->lock);
+	if (mine)
+		sl_seg_free(g);
+}
+
+static void ask_roll(struct sl_part *p)
+{
+	const struct sl_seg *g = atomic_load_explicit(&p->active, memory_order_acquire);
+
+	if (sl_seg_size(g) > 0)
+		sl_hk_tell(p, SL_WR_ROLL);
+}
+
+/* ---- by time and size ---------------------------------------------------------------------- */
+
+static void count_expired(struct sl_part *p, struct sl_seg *g, const char *why)
+{
+	sl_log(SL_LOG_INFO, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir, g->base, why);
+	atomic_fetch_add(&p->store->expired_segments, 1);
+	delete_first(p, g);
+}
+
+static int expire(struct sl_part *p, void *arg)
+{
+	struct sl_topic_cfg cfg;
+	struct sl_seg *g;
+	int64_t now = *(int64_t *)arg, bytes = part_bytes(p);
+
+	sl_topic_cfg_get(p->pub.topic, &cfg);
+	while (cfg.retention_bytes >= 0 && (g = candidate(p)) &&
+	       bytes - sl_seg_size(g) >= cfg.retention_bytes) {
+		bytes -= sl_seg_size(g);
+		count_expired(p, g, "retention.bytes");
+	}
+	while (cfg.retention_ms >= 0 && (g = candidate(p)) && now - segment_ts(g) > cfg.retention_ms)
+		count_expired(p, g, "retention.ms");
+	if (cfg.retention_ms >= 0 && !candidate(p)) {
+		const struct sl_seg *a = atomic_load_explicit(&p->active, memory_order_acquire);
+		if (sl_seg_size(a) > 0 && now - segment_ts(a) > cfg.retention_ms)
+			ask_roll(p);
+	}
+	part_bytes(p);
+	return 0;
+}
+
+/* ---- the budget ---------------------------------------------------------------------------- */
+
+struct oldest {
+	struct sl_part *part, *largest; /* largest active segment, if none can go */
+	struct sl_seg *seg;
+	int64_t ts;
+	uint32_t size;
+	bool coming; /* rolled, and soon finished */
+};
+
+static int find_oldest(struct sl_part *p, void *arg)
+{
+	struct oldest *o = arg;
+	struct sl_seg *g = candidate(p);
+	const struct sl_seg *active = atomic_load_explicit(&p->active, memory_order_acquire);
+	uint32_t size = sl_seg_size(active);
+
+	if (sl_part_state(p) == SL_PART_FAILED)
+		return 0;
+	pthread_mutex_lock(&p->lock);
+	o->coming = o->coming || (p->seg_cnt && p->segs[0] != active && !g);
+	pthread_mutex_unlock(&p->lock);
+	if (g && (!o->seg || segment_ts(g) < o->ts)) {
+		o->part = p;
+		o->seg = g;
+		o->ts = segment_ts(g);
+	}
+	if (size > o->size) {
+		o->largest = p;
+		o->size = size;
+	}
+	return 0;
+}
+
+/* 0: one is gone; -EAGAIN: one will be ready soon; -ENOSPC: there is nothing to evict. */
+static int evict_one(struct sl_store *s)
+{
+	struct oldest o = {0};
+
+	pthread_rwlock_rdlock(&s->topics_lock);
+	sl_store_each_part(s, find_oldest, &o);
+	if (o.seg) {
+		atomic_fetch_add(&s->evicted_bytes, sl_seg_size(o.seg));
+		atomic_fetch_add(&s->evicted_records, (uint64_t)(o.seg->end - o.seg->base));
+		atomic_fetch_add(&s->evicted_segments, 1);
+		sl_log(SL_LOG_INFO, "storage", "%s: segment %" PRId64 " evicted by the byte budget",
+		       o.part->dir, o.seg->base);
+		delete_first(o.part, o.seg);
+	} else if (o.largest && !o.coming) {
+		ask_roll(o.largest);
+	}
+	pthread_rwlock_unlock(&s->topics_lock);
+	return o.seg ? 0 : o.largest || o.coming ? -EAGAIN : -ENOSPC;
+}
+
+static uint64_t share(double fraction, uint64_t bytes, uint64_t of)
+{
+	return fraction > 0 ? (uint64_t)(fraction * (double)of) : bytes;
+}
+
+static bool over_budget(struct sl_store *s, uint64_t more)
+{
+	uint64_t budget = atomic_load(&s->budget);
+
+	return budget && (uint64_t)atomic_load(&s->log_bytes) + more > budget;
+}
+
+static uint64_t reserve_of(struct sl_store *s, const struct statfs *fs)
+{
+	return share(s->cfg.reserve_fraction, s->cfg.reserve_bytes,
+		     (uint64_t)fs->f_blocks * (uint64_t)fs->f_bsize);
+}
+
+int sl_retention_room(struct sl_store *s, uint64_t bytes)
+{
+	struct statfs fs;
+
+	while (over_budget(s, bytes)) {
+		int err = sl_stock_drop(s) ? 0 : evict_one(s);
+		if (err)
+			return err;
+	}
+	if (fstatfs(s->dir.log_fd, &fs))
+		return 0; /* the write itself will tell */
+	uint64_t avail = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	return avail >= bytes + reserve_of(s, &fs) ? 0 : -ENOSPC;
+}
+
+void sl_retention_run(struct sl_store *s)
+{
+	struct statfs fs;
+	int64_t now = sl_store_now_ms(s);
+
+	if (s->cfg.budget_fraction > 0 && fstatfs(s->dir.log_fd, &fs) == 0)
+		atomic_store(&s->budget, share(s->cfg.budget_fraction, 0,
+					       (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize));
+	pthread_rwlock_rdlock(&s->topics_lock);
+	sl_store_each_part(s, expire, &now);
+	pthread_rwlock_unlock(&s->topics_lock);
+	while (over_budget(s, 0) && (sl_stock_drop(s) || evict_one(s) == 0))
+		;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------- */
+
+struct points {
+	struct sl_cp recovery, start, high;
+	int64_t sum;
+	bool final;
+};
+
+/* Below it nothing needs a scan: synced, and every closed segment there has its index files. */
+static int64_t recovery_point(struct sl_part *p, bool final)
+{
+	int64_t at = sl_part_synced(p);
+
+	if (final)
+		return at;
+	pthread_mutex_lock(&p->lock);
+	for (uint32_t i = p->seg_cnt; i > 0; i--) {
+		uint32_t f = sl_seg_flags(p->segs[i - 1]);
+		if (f & SL_SEG_FINAL)
+			break;
+		if (f & SL_SEG_CLOSED)
+			at = SL_MIN(at, p->segs[i - 1]->base);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return at;
+}
+
+static int add_points(struct sl_part *p, void *arg)
+{
+	struct points *c = arg;
+	const char *name = p->pub.topic->name;
+	int64_t rp = recovery_point(p, c->final), start = sl_part_start(p), hw = sl_part_synced(p);
+	int err = sl_cp_add(&c->recovery, name, p->pub.id, rp);
+
+	if (!err)
+		err = sl_cp_add(&c->start, name, p->pub.id, start);
+	if (!err)
+		err = sl_cp_add(&c->high, name, p->pub.id, hw);
+	c->sum += rp + start + hw + 1;
+	return err;
+}
+
+int sl_checkpoints_store(struct sl_store *s, bool final)
+{
+	struct points c = {.final = final};
+	int fd = s->dir.log_fd;
+
+	pthread_rwlock_rdlock(&s->topics_lock);
+	int err = sl_store_each_part(s, add_points, &c);
+	pthread_rwlock_unlock(&s->topics_lock);
+	if (!err && (final || c.sum != s->hk.checkpoint_sum)) {
+		err = sl_cp_store(fd, SL_CP_RECOVERY, &c.recovery);
+		if (!err)
+			err = sl_cp_store(fd, SL_CP_LOG_START, &c.start);
+		if (!err)
+			err = sl_cp_store(fd, SL_CP_HIGH_WATERMARK, &c.high);
+		if (!err)
+			s->hk.checkpoint_sum = c.sum;
+	}
+	sl_cp_fini(&c.recovery);
+	sl_cp_fini(&c.start);
+	sl_cp_fini(&c.high);
+	return err;
+}

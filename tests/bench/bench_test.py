@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The bench's own judges, checked: what counts records must see every fault, and a ratio must not
+pass by accident. Usage: bench_test.py SEGCOUNT"""
+
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+from slbench import corpus, daemon, host, table  # noqa: E402
+
+SEGCOUNT = None
+
+
+def crc32c(data):
+    c = 0xFFFFFFFF
+    for b in data:
+        c ^= b
+        for _ in range(8):
+            c = c >> 1 ^ (0x82F63B78 if c & 1 else 0)
+    return c ^ 0xFFFFFFFF
+
+
+def varint(v):
+    z = v << 1 ^ v >> 63
+    out = b""
+    while z >= 0x80:
+        out += bytes([z & 0x7F | 0x80])
+        z >>= 7
+    return out + bytes([z])
+
+
+def record(delta, key, value):
+    body = b"\0" + varint(0) + varint(delta)
+    for part in (key, value):
+        body += varint(-1) if part is None else varint(len(part)) + part
+    body += varint(0)
+    return varint(len(body)) + body
+
+
+def batch(base, values, ts=1769860800000, count=None, key=b"k"):
+    recs = b"".join(record(i, key, v) for i, v in enumerate(values))
+    n = len(values) if count is None else count
+    tail = struct.pack(">hiqqqhii", 0, n - 1, ts, ts, -1, -1, -1, n) + recs
+    return struct.pack(">qiibI", base, 9 + len(tail), 0, 2, crc32c(tail)) + tail
+
+
+class Segcount(unittest.TestCase):
+    def count(self, *files):
+        """files: (base offset, bytes). Returns exit code, result, what it said."""
+        with tempfile.TemporaryDirectory() as d:
+            for base, data in files:
+                with open(f"{d}/{base:020d}.log", "wb") as f:
+                    f.write(data)
+            with open(f"{d}/leader-epoch-checkpoint", "w") as f:
+                f.write("0\n0\n")
+            p = subprocess.run([SEGCOUNT, "-v", "5", d], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, check=False)
+            return p.returncode, host.json_of(p.stdout), p.stderr
+
+    def test_good(self):
+        a, b = batch(0, [b"12345"] * 3), batch(3, [b"54321"], ts=1769860800150, key=None)
+        rc, r, err = self.count((0, a), (3, b))
+        self.assertEqual((rc, err), (0, ""))
+        self.assertEqual((r["records"], r["batches"], r["bytes"]), (4, 2, len(a) + len(b)))
+        self.assertEqual((r["first_ms"], r["last_ms"]), (1769860800000, 1769860800150))
+        self.assertEqual(r["buckets"], [[1769860800000, 3], [1769860800100, 1]])
+
+    def test_faults(self):
+        good = batch(0, [b"12345"] * 3)
+        flipped = bytearray(good)
+        flipped[-3] ^= 1
+        old = bytearray(good)
+        old[16] = 1
+        for want, files in (
+            ("CRC", [(0, bytes(flipped))]),
+            ("magic", [(0, bytes(old))]),
+            ("torn batch header", [(0, good + b"\0" * 20)]),
+            ("batch length", [(0, good[:-1])]),
+            ("gap or overlap", [(0, good + batch(4, [b"12345"]))]),
+            ("gap or overlap", [(0, good + batch(2, [b"12345"]))]),
+            ("file name", [(0, good), (5, batch(5, [b"12345"]))]),
+            ("not of the size", [(0, batch(0, [b"1234"]))]),
+            ("record length", [(0, batch(0, [b"12345"], count=2))]),
+            ("after the last record", [(0, batch(0, [b"12345", b"12345"], count=1))]),
+        ):
+            with self.subTest(want):
+                rc, _, err = self.count(*files)
+                self.assertEqual(rc, 1)
+                self.assertIn(want, err)
+
+    def test_nothing(self):
+        rc, r, _ = self.count()
+        self.assertEqual((rc, r["records"]), (0, 0))
+
+
+class Table(unittest.TestCase):
+    def row(self, goal, values, base, of="ratio"):
+        r = table.Row("P0", "x", "u", "b", goal, of)
+        r.values, r.base = values, base
+        return r
+
+    def test_medians_and_verdict(self):
+        got = self.row((">=", 2), [10, 1, 30], [5, 5, 100]).result()
+        self.assertEqual((got["value"], got["baseline_value"], got["ratio"], got["pass"]), (10, 5, 2, True))
+        self.assertFalse(self.row((">=", 2.1), [10], [5]).result()["pass"])
+        self.assertTrue(self.row(("<=", 0.05), [1], [20]).result()["pass"])
+        self.assertFalse(self.row(("<=", 8), [9], [1000], of="value").result()["pass"])
+
+    def test_not_measured_is_never_a_pass(self):
+        r = self.row((">=", 2), [10], [1])
+        r.cannot("no peer")
+        got = r.result()
+        self.assertIsNone(got["value"])
+        self.assertIsNone(got["pass"])
+        self.assertIn("no peer", got["note"])
+        self.assertIsNone(self.row((">=", 2), [10], []).result()["pass"])
+        self.assertIn("n/a", table.render([got]))
+
+
+class Window(unittest.TestCase):
+    def test_only_whole_buckets_inside(self):
+        count = {"bucket_ms": 100, "first_ms": 1000, "last_ms": 2999,
+                 "buckets": [[t, 7 if t < 1500 else 10] for t in range(1000, 3000, 100)]}
+        rate, seconds = daemon.rate_in_window(count, 0.5, 0.3)
+        self.assertAlmostEqual(rate, 100)
+        self.assertAlmostEqual(seconds, 1.1)
+        with self.assertRaises(host.BenchError):
+            daemon.rate_in_window(count, 2.5)
+
+
+class Corpus(unittest.TestCase):
+    def test_lines_and_frames(self):
+        msgs = corpus.lines(1200, 200)
+        self.assertEqual({len(m) for m in msgs}, {200})
+        self.assertEqual(msgs, corpus.lines(1200, 200))
+        self.assertEqual(len(set(msgs)), 1200)
+        f = corpus.frame(msgs[0], 999)
+        self.assertEqual(len(f), 242)
+        self.assertEqual(corpus._sum16(f[14:34]), 0xFFFF)
+        pseudo = f[26:34] + struct.pack("!BBH", 0, 17, 208)
+        self.assertEqual(corpus._sum16(pseudo + f[34:]), 0xFFFF)
+
+
+if __name__ == "__main__":
+    SEGCOUNT = sys.argv.pop(1)
+    unittest.main()

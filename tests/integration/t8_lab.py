@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab in a terminal: started, tried with its own printed suggestions, stopped, started again.
+
+A second one beside it is refused; after a kill -9 the next one cleans up by name; nothing is left.
+"""
+
+import glob
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+
+from sltest import SLOW, Checks, Scope, need_root, say, skip, wait_for
+from sltest.base import BUILD, PYTHON, SOURCE, dead_runtime_folders
+
+LAB = [PYTHON, os.path.join(SOURCE, "lab/lab.py"), "--build", BUILD]
+NAMES = ("sluice-dev", "sluice-gw")
+FILES = ("/run/sluice-lab", "/var/tmp/sluice-lab", "/dev/shm/sluice-lab", "/run/sluice/control.sock")
+
+
+def xdp_programs(scope):
+    """{id: name} of the XDP programs in the kernel."""
+    r = scope.run(["bpftool", "-j", "prog", "list"], check=False)
+    return {p["id"]: p.get("name") for p in json.loads(r.stdout or "[]")
+            if isinstance(p, dict) and p.get("type") == "xdp"} if r.returncode == 0 else {}
+
+
+def leftovers(before):
+    found = [f"namespace {n}" for n in NAMES if os.path.exists(f"/run/netns/{n}")]
+    found += [f"file {p}" for p in FILES if os.path.exists(p)]
+    found += [f"process {p}: {cmd}" for p, cmd in processes() if "lab/lab.py" in cmd or "lab.yaml" in cmd or "lab/simulator.py" in cmd]
+    found += [f"runtime folder {p}" for p in dead_runtime_folders() - before["dpdk"]]
+    found += [f"hugepage file {p}" for p in set(glob.glob("/dev/hugepages/*")) - before["huge"]]
+    return found
+
+
+def processes():
+    """Processes whose program or script is of this tree."""
+    out = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                argv = [a for a in f.read().decode(errors="replace").split("\0") if a]
+        except OSError:
+            continue
+        if argv and any(a.startswith(SOURCE) or a.startswith(BUILD) for a in argv[:6]):
+            out.append((int(pid), " ".join(argv)))
+    return out
+
+
+class Terminal:
+    """The lab with a terminal of its own; what it prints is read as it comes."""
+
+    def __init__(self, scope):
+        self.master, slave = pty.openpty()
+        # The terminal is its controlling one, so that Ctrl-C is a signal.
+        self.process = scope.popen(["setsid", "--ctty", *LAB], stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        self.text = ""
+
+    def pump(self):
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                piece = os.read(self.master, 65536)
+            except OSError:
+                return
+            if not piece:
+                return
+            self.text += piece.decode(errors="replace").replace("\r\n", "\n")
+
+    def wait_text(self, pattern, timeout=30):
+        def seen():
+            self.pump()
+            return re.search(pattern, self.text, re.M) or self.process.poll() is not None
+        wait_for(f"the lab to print {pattern!r}", seen, timeout)
+        m = re.search(pattern, self.text, re.M)
+        if not m:
+            raise RuntimeError(f"the lab ended with {self.process.returncode} before printing {pattern!r}:\n{self.text}")
+        return m
+
+    def ctrl_c(self):
+        os.write(self.master, b"\x03")
+
+    def wait_end(self, timeout=40):
+        def ended():
+            self.pump()
+            return self.process.poll() is not None
+        wait_for("the lab to end", ended, timeout)
+        self.pump()
+        os.close(self.master)
+        return self.process.returncode
+
+
+def suggestions(text):
+    """The lines under "Try", as a person would copy them."""
+    block = text[text.index("Try, in another terminal:"):text.index("Ctrl-C ends it")]
+    return [line.strip() for line in block.splitlines()[1:] if line.startswith("  ")]
+
+
+def shell(scope, line, timeout=30):
+    return scope.run(["bash", "-c", line], timeout=timeout, check=False)
+
+
+def find(lines, *words):
+    return next(line for line in lines if all(w in line for w in words))
+
+
+def try_suggestions(scope, check, lab):
+    lines = suggestions(lab.text)
+    say("suggested: " + " | ".join(lines))
+    logger = find(lines, "logger")
+    r = shell(scope, logger)
+    check.equal((r.returncode, r.stderr), (0, ""), "the logger line works as printed")
+    # A steady stream passes through the same topic, so the line is looked for in all of it.
+    def stored():
+        r = shell(scope, "kcat -q -b 127.0.0.1:9092 -t logs -C -o -20000 -e")
+        return "hello from" in r.stdout and r.stdout
+    wait_for("the logger's message to be in the log", stored)
+    check.that(True, "kcat shows the logger's message")
+    r = shell(scope, find(lines, "kcat", "-o -5"))
+    got = r.stdout.splitlines()
+    check.that(r.returncode == 0 and 5 <= len(got) <= 20, f"the kcat line shows the last records of each partition ({len(got)})")
+    check.that(all(line.startswith("<") for line in got), "they are syslog messages: " + (got[0] if got else "none"))
+    r = shell(scope, find(lines, " status"))
+    check.that(r.returncode == 0 and "accepted" in r.stdout, "sluice status as printed")
+    print(r.stdout, flush=True)
+    r = shell(scope, find(lines, " drops"))
+    check.equal(r.returncode, 0, "sluice drops as printed")
+    r = shell(scope, find(lines, " status") + " --json")
+    led = json.loads(r.stdout)["ledger"]
+    check.that(led["accepted"] > 1000 and led["ring_full"] == 0, f"--json: {led['accepted']} accepted")
+    telemetry = shell(scope, "kcat -q -b 127.0.0.1:9092 -t telemetry -C -o -3 -e").stdout.splitlines()
+    check.that(telemetry and all("device" in json.loads(t) for t in telemetry), "telemetry is JSON: " + (telemetry or [""])[0])
+
+
+def rates(text):
+    return [int(m) for m in re.findall(r"^\d\d:\d\d:\d\d +(\d+)/s +accepted", text, re.M)]
+
+
+def first_life(scope, check, before):
+    lab = Terminal(scope)
+    lab.wait_text(r"^Ctrl-C ends it", 60)
+    lab.wait_text(r"(?:^\d\d:\d\d:\d\d +\d+/s.*\n(?:.*\n)*?){4}", 60)
+    check.that(all(1000 <= r <= 3000 for r in rates(lab.text)[1:]), f"a steady load of about 2,000/s: {rates(lab.text)}")
+    check.that("lost 0" in lab.text.splitlines()[-1], "nothing lost: " + lab.text.splitlines()[-1])
+    try_suggestions(scope, check, lab)
+    second = subprocess.run(LAB, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            timeout=60 * SLOW)
+    check.that(second.returncode == 1 and "running already" in second.stdout, f"a second one: {second.stdout.strip()}")
+    check.that(lab.process.poll() is None, "and the first one does not notice")
+    lab.ctrl_c()
+    check.equal(lab.wait_end(), 0, "Ctrl-C ends it with 0")
+    check.equal(leftovers(before), [], "nothing left behind")
+
+
+def second_life(scope, check, before):
+    """Killed with -9: its children stay; the next start removes them by id and name."""
+    lab = Terminal(scope)
+    lab.wait_text(r"^\d\d:\d\d:\d\d +\d+/s", 60)
+    check.that(True, "started again")
+    lab.process.kill()
+    lab.wait_end()
+    say(f"after kill -9 of the lab: {leftovers(before)}")
+    lab = Terminal(scope)
+    lab.wait_text(r"an earlier lab did not end cleanly", 60)
+    lab.wait_text(r"^\d\d:\d\d:\d\d +\d+/s", 60)
+    check.that(True, "one after a kill -9 cleans up by name and starts")
+    lab.ctrl_c()
+    check.equal(lab.wait_end(), 0, "Ctrl-C ends it with 0")
+    check.equal(leftovers(before), [], "nothing left behind")
+
+
+def bounded_life(scope, check, before):
+    r = scope.run(["env", "SLUICE_LAB_SECONDS=3", *LAB], check=False)
+    check.equal(r.returncode, 0, "SLUICE_LAB_SECONDS ends it by itself")
+    check.equal(leftovers(before), [], "nothing left behind")
+
+
+def sweep_lab():
+    """Only if this test fails half-way: what it started, by the lab's own record."""
+    if os.path.exists("/run/sluice-lab"):
+        subprocess.run(LAB, env={**os.environ, "SLUICE_LAB_SECONDS": "0.1"}, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+
+
+def main():
+    need_root()
+    if os.path.exists("/run/netns/sluice-gw"):
+        skip("a lab is running on this machine")
+    check = Checks()
+    with Scope("t8") as scope:
+        before = {"dpdk": dead_runtime_folders(), "huge": set(glob.glob("/dev/hugepages/*"))}
+        programs = xdp_programs(scope)
+        scope.undo(sweep_lab)
+        first_life(scope, check, before)
+        second_life(scope, check, before)
+        bounded_life(scope, check, before)
+        fresh = {i: n for i, n in xdp_programs(scope).items() if i not in programs}
+        check.equal(fresh, {}, "no XDP program stays in the kernel")
+    check.finish()
+
+
+if __name__ == "__main__":
+    main()
