@@ -33,7 +33,7 @@ static int make_pool(struct sl_dataplane *dp, uint32_t i, uint32_t mbufs, char *
 	char name[32];
 
 	snprintf(name, sizeof(name), "sl_mbuf_%u", i);
-	p->pool = sl_pool_new(name, mbufs, SL_PLAN_MBUF_CACHE, p->data_room);
+	p->pool = sl_mbuf_pool_new(name, mbufs, SL_PLAN_MBUF_CACHE, p->data_room);
 	if (p->pool)
 		return 0;
 	return sl_dp_fail(-ENOMEM, err, errlen,

@@ -23,7 +23,7 @@
 #include "key.h"
 #include "open_batch.h"
 
-#define SL_INGEST_BURST 32
+#define SL_INGEST_BURST 16
 #define SL_INGEST_PORTS_MAX SL_CFG_PORTS_MAX
 #define SL_INGEST_EARLY_PER_S 2000
 #define SL_INGEST_EARLY_BURST 64

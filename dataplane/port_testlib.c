@@ -246,7 +246,7 @@ struct rte_mempool *tl_pool(uint32_t room)
 	static unsigned n;
 
 	snprintf(name, sizeof(name), "test%u", n++);
-	struct rte_mempool *mp = sl_pool_new(name, 16383, 0, room);
+	struct rte_mempool *mp = sl_mbuf_pool_new(name, 16383, 0, room);
 	SL_ASSERT(mp);
 	return mp;
 }

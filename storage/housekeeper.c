@@ -87,7 +87,16 @@ static int spare_file(struct sl_part *p, struct sl_seg *g)
 	bool direct = atomic_load(&s->direct);
 
 	snprintf(g->spare, sizeof(g->spare), "%" PRIu64, s->hk.spare_seq++);
+	uint32_t first = SL_MIN(p->extent, segment_cap(p));
 	uint64_t had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max);
+	int err = 0;
+
+	if (!had && sl_retention_full(s, first)) { /* what goes for it may serve at once */
+		err = sl_retention_evict(s);
+		had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max);
+		if (err == -EAGAIN)
+			return err;
+	}
 	g->fresh = had == 0;
 	g->wfd = s->io->open(s->dir.spare_fd, g->spare, true, &direct);
 	if (g->wfd < 0)
@@ -97,8 +106,7 @@ static int spare_file(struct sl_part *p, struct sl_seg *g)
 		atomic_fetch_sub(&s->log_bytes, had % SL_IO_BLOCK);
 		return 0;
 	}
-	uint32_t first = SL_MIN(p->extent, segment_cap(p));
-	int err = sl_retention_room(s, first);
+	err = sl_retention_room(s, first);
 	return err ? err : sl_seg_extend(p, g, first);
 }
 

@@ -71,11 +71,8 @@ int64_t sl_io_pread_all(int fd, void *buf, size_t len, uint64_t off)
 	return (int64_t)got;
 }
 
-int sl_io_file_zero(int fd, uint64_t from, uint64_t to)
+static int write_zeros(int fd, uint64_t from, uint64_t to)
 {
-	SL_ASSERT(from % SL_IO_BLOCK == 0 && to % SL_IO_BLOCK == 0);
-	if (to <= from)
-		return 0;
 	/* The kernel's zero page many times over: costs no memory. */
 	size_t chunk = SL_MIN((uint64_t)ZERO_CHUNK, to - from);
 	void *z = mmap(NULL, chunk, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -89,4 +86,20 @@ int sl_io_file_zero(int fd, uint64_t from, uint64_t to)
 	}
 	munmap(z, chunk);
 	return err;
+}
+
+int sl_io_file_prealloc(int fd, uint64_t from, uint64_t to, bool written)
+{
+	SL_ASSERT(from % SL_IO_BLOCK == 0 && to % SL_IO_BLOCK == 0);
+	if (to <= from)
+		return 0;
+	if (written)
+		return write_zeros(fd, from, to);
+	while (fallocate(fd, 0, (off_t)from, (off_t)(to - from))) {
+		if (errno == EOPNOTSUPP)
+			return write_zeros(fd, from, to);
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * io.h - the disk behind a table, so that a back end can be exchanged whole.
  *
- * Two kinds of call. `open` and `zero` block and are made by the housekeeping thread and at start.
+ * Two kinds of call. `open` and `prealloc` block and are made by the housekeeping thread and at start.
  * The rest serve one writer thread and never block: it submits requests, hands them over with
  * flush, and reaps what is done. The back end keeps the pointer of a request until it is reaped.
  *
@@ -49,8 +49,10 @@ struct sl_io_ops {
 	/* Opens for writing below dirfd; *direct says whether to ask for O_DIRECT and is cleared
 	 * where the file system refuses. Returns the fd or -errno. Blocks. */
 	int (*open)(int dirfd, const char *path, bool create, bool *direct);
-	/* Writes zeros over [from, to), multiples of SL_IO_BLOCK. 0 or -errno. Blocks. */
-	int (*zero)(int fd, uint64_t from, uint64_t to);
+	/* Gives [from, to), multiples of SL_IO_BLOCK, its disk space; it reads as zeros afterwards.
+	 * `written`: by writing them, so that later writes and syncs change no metadata; else only
+	 * allocated, for those who write it at once. 0 or -errno. Blocks. */
+	int (*prealloc)(int fd, uint64_t from, uint64_t to, bool written);
 	/* The calling thread becomes the only submitter. */
 	int (*attach)(const struct sl_io_cfg *cfg, struct sl_io **ret_io);
 	/* Nothing is under way any more. Accepts NULL. */
@@ -69,7 +71,7 @@ const struct sl_io_ops *sl_io_pick(const char *name);
 
 /* What both back ends share: plain system calls. Blocking. */
 int sl_io_file_open(int dirfd, const char *path, bool create, bool *direct);
-int sl_io_file_zero(int fd, uint64_t from, uint64_t to);
+int sl_io_file_prealloc(int fd, uint64_t from, uint64_t to, bool written);
 /* Whole transfer or -errno; EINTR is retried, a short write without cause is -EIO. */
 int sl_io_pwrite_all(int fd, const void *buf, size_t len, uint64_t off);
 /* Bytes read (short only at the end of the file) or -errno. */

@@ -25,6 +25,7 @@
 #define SL_UNWRITTEN_MAX 8u /* closed stripes of a partition on their way to the disk */
 #define SL_EXTENT_MIN (1u << 20)
 #define SL_EXTENT_MAX (16u << 20)
+#define SL_EXTENT_WRITTEN (4u << 20) /* larger ones are allocated, not written */
 
 /* ---- segments -------------------------------------------------------------------------------- */
 

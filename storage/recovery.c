@@ -28,7 +28,7 @@ int sl_recover(struct sl_store *s, struct sl_store_recovery *rec, char *ret_err,
 	struct all a = {.r = &r};
 	uint64_t from = sl_clock_mono_ns();
 
-	rec->clean = s->dir.clean;
+	rec->clean = s->dir.clean || s->dir.run == 0; /* a new directory was never left */
 	int err = sl_rec_load(&r);
 	if (!err)
 		err = sl_store_each_part(s, one, &a);

@@ -156,8 +156,7 @@ static int find_oldest(struct sl_part *p, void *arg)
 	return 0;
 }
 
-/* 0: one is gone; -EAGAIN: one will be ready soon; -ENOSPC: there is nothing to evict. */
-static int evict_one(struct sl_store *s)
+int sl_retention_evict(struct sl_store *s)
 {
 	struct oldest o = {0};
 
@@ -182,7 +181,7 @@ static uint64_t share(double fraction, uint64_t bytes, uint64_t of)
 	return fraction > 0 ? (uint64_t)(fraction * (double)of) : bytes;
 }
 
-static bool over_budget(struct sl_store *s, uint64_t more)
+bool sl_retention_full(struct sl_store *s, uint64_t more)
 {
 	uint64_t budget = atomic_load(&s->budget);
 
@@ -199,8 +198,8 @@ int sl_retention_room(struct sl_store *s, uint64_t bytes)
 {
 	struct statfs fs;
 
-	while (over_budget(s, bytes)) {
-		int err = sl_stock_drop(s) ? 0 : evict_one(s);
+	while (sl_retention_full(s, bytes)) {
+		int err = sl_stock_drop(s) ? 0 : sl_retention_evict(s);
 		if (err)
 			return err;
 	}
@@ -221,7 +220,7 @@ void sl_retention_run(struct sl_store *s)
 	pthread_rwlock_rdlock(&s->topics_lock);
 	sl_store_each_part(s, expire, &now);
 	pthread_rwlock_unlock(&s->topics_lock);
-	while (over_budget(s, 0) && (sl_stock_drop(s) || evict_one(s) == 0))
+	while (sl_retention_full(s, 0) && (sl_stock_drop(s) || sl_retention_evict(s) == 0))
 		;
 }
 

@@ -36,14 +36,18 @@ int sl_seg_open_active(struct sl_part *p, struct sl_seg *g)
 	return 0;
 }
 
-/* Zeros up to `to`; on failure the file keeps the space that it had. */
+/*
+ * Space up to `to`; on failure the file keeps what it had. Small extents belong to a quiet
+ * partition and are written, because their syncs count; large ones are filled within a moment, and
+ * writing them twice would halve the disk.
+ */
 int sl_seg_extend(struct sl_part *p, struct sl_seg *g, uint32_t to)
 {
 	uint32_t alloc = atomic_load_explicit(&g->alloc, memory_order_relaxed);
 
 	if (to <= alloc)
 		return 0;
-	int err = p->store->io->zero(g->wfd, alloc, to);
+	int err = p->store->io->prealloc(g->wfd, alloc, to, to - alloc <= SL_EXTENT_WRITTEN);
 	if (err) {
 		if (ftruncate(g->wfd, alloc))
 			sl_log(SL_LOG_DEBUG, "storage", "%s: truncate: %s", p->dir, strerror(errno));

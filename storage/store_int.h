@@ -181,6 +181,9 @@ void sl_retention_run(struct sl_store *s);
 /* 0 if `bytes` more fit into budget and file system, after eviction; -EAGAIN: soon, when what was
  * rolled has been synced; -ENOSPC. */
 SL_MUST_CHECK int sl_retention_room(struct sl_store *s, uint64_t bytes);
+bool sl_retention_full(struct sl_store *s, uint64_t more); /* beyond the byte budget with that */
+/* Evicts one segment. 0, -EAGAIN: one will be ready soon, -ENOSPC: there is none. */
+SL_MUST_CHECK int sl_retention_evict(struct sl_store *s);
 SL_MUST_CHECK int sl_checkpoints_store(struct sl_store *s, bool final);
 /* stock.c */
 void sl_stock_load(struct sl_store *s);

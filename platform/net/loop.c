@@ -165,7 +165,8 @@ static int wait_until(struct sl_loop *l, uint64_t until_ns)
 	uint64_t left = until_ns > now ? until_ns - now : 0;
 	struct timespec ts = {.tv_sec = (time_t)(left / 1000000000u),
 			      .tv_nsec = (long)(left % 1000000000u)};
-	int n = epoll_pwait2(l->epfd, l->ev, LOOP_EVENTS, until_ns == UINT64_MAX ? NULL : &ts, NULL);
+	int n = epoll_pwait2(l->epfd, l->ev, LOOP_EVENTS, until_ns == UINT64_MAX ? NULL : &ts,
+			     NULL);
 	if (n < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, rounded up */
 		n = epoll_wait(l->epfd, l->ev, LOOP_EVENTS,
 			       until_ns == UINT64_MAX

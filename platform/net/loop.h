@@ -31,7 +31,8 @@ struct sl_loop_msg { /* embedded; belongs to the loop from post until fn runs */
 struct sl_loop_cfg {
 	/*
 	 * Runs in every turn right before the sleep: the place to arm wakers and look once more.
-	 * Returns the monotonic ns until which the loop may sleep at most; 0: not at all. May be NULL.
+	 * Returns the monotonic ns until which the loop may sleep at most; 0: not at all. May be
+	 * NULL.
 	 */
 	uint64_t (*prepare)(void *arg);
 	void *arg;

@@ -45,7 +45,8 @@ static void test_del_of_a_ready_one(void **state)
 	assert_int_equal(write(a[1], "x", 1), 1);
 	assert_int_equal(write(b[1], "x", 1), 1);
 	assert_int_equal(sl_loop_turn(l, 0), 0);
-	assert_int_equal(ea.calls + eb.calls, 1); /* both were ready; the first removed the second */
+	assert_int_equal(ea.calls + eb.calls,
+			 1); /* both were ready; the first removed the second */
 	sl_loop_free(l);
 	close(a[0]);
 	close(a[1]);
@@ -160,8 +161,10 @@ static void test_prepare_keeps_it_awake(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_add_of_a_bad_fd),	      cmocka_unit_test(test_del_of_a_ready_one),
-		cmocka_unit_test(test_timer_ends_the_sleep),  cmocka_unit_test(test_post_from_threads),
+		cmocka_unit_test(test_add_of_a_bad_fd),
+		cmocka_unit_test(test_del_of_a_ready_one),
+		cmocka_unit_test(test_timer_ends_the_sleep),
+		cmocka_unit_test(test_post_from_threads),
 		cmocka_unit_test(test_prepare_keeps_it_awake),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,9 @@ struct sl_pool;
 
 struct sl_job { /* embedded; belongs to the pool from submit until done runs */
 	struct sl_job *next;
-	void (*run)(struct sl_job *j, void *worker); /* on a worker; `worker` is that thread's own */
-	void (*done)(struct sl_job *j);              /* on the owner's thread */
+	void (*run)(struct sl_job *j,
+		    void *worker);      /* on a worker; `worker` is that thread's own */
+	void (*done)(struct sl_job *j); /* on the owner's thread */
 };
 
 struct sl_pool_cfg {

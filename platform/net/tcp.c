@@ -24,7 +24,8 @@ static void addr_from(const struct sockaddr_storage *ss, struct sl_tcp_addr *ret
 		struct sockaddr_in6 in6;
 		memcpy(&in6, ss, sizeof(in6));
 		if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
-			inet_ntop(AF_INET, &in6.sin6_addr.s6_addr[12], ret->host, sizeof(ret->host));
+			inet_ntop(AF_INET, &in6.sin6_addr.s6_addr[12], ret->host,
+				  sizeof(ret->host));
 		else
 			inet_ntop(AF_INET6, &in6.sin6_addr, ret->host, sizeof(ret->host));
 		ret->port = ntohs(in6.sin6_port);
@@ -77,7 +78,8 @@ static int listen_list(const struct addrinfo *list, uint16_t port, bool dual,
 		       struct sl_tcp_listener *l)
 {
 	int rc = -ENOENT;
-	for (const struct addrinfo *ai = list; ai && l->fd_cnt < SL_TCP_ADDRS_MAX; ai = ai->ai_next) {
+	for (const struct addrinfo *ai = list; ai && l->fd_cnt < SL_TCP_ADDRS_MAX;
+	     ai = ai->ai_next) {
 		struct sockaddr_storage ss;
 		uint16_t got;
 		if (ai->ai_addrlen > sizeof(ss))

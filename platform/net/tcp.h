@@ -11,7 +11,7 @@
 #include "sluice/base.h"
 
 #define SL_TCP_ADDRS_MAX 4 /* sockets behind one host name */
-#define SL_TCP_HOST_MAX 64
+#define SL_TCP_HOST_MAX  64
 
 struct sl_tcp_addr {
 	char host[SL_TCP_HOST_MAX]; /* numeric; an IPv4-mapped IPv6 address reads as IPv4 */

@@ -14,7 +14,8 @@ struct sl_timer { /* embedded; zeroed means idle; fn and arg are the owner's to 
 	void (*fn)(void *arg);
 	void *arg;
 	uint64_t due_ns;
-	struct sl_timer *child, *next, *prev; /* prev: the left sibling, or the parent of a first child */
+	struct sl_timer *child, *next,
+		*prev; /* prev: the left sibling, or the parent of a first child */
 	bool armed;
 };
 

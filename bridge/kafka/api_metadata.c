@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api_metadata.c - Metadata (key 3), versions 0 to 12: this node, and topics with their ids.
+ * Topics that do not exist are created by a worker if both the client and the config allow it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "conn.h"
+#include "errors.h"
+
+#define AUTHORIZED_OPERATIONS_UNKNOWN INT32_MIN
+
+struct want {                 /* one topic that was asked for */
+	struct sl_slice name; /* p NULL: by id */
+	const uint8_t *id;    /* 16 bytes; NULL: by name */
+	struct sl_topic *topic;
+	int16_t err;
+	bool create;
+};
+
+struct meta {
+	struct sl_job job;
+	struct sl_kreq *req;
+	bool all, allow_create;
+	uint32_t cnt;
+	struct want want[];
+};
+
+static const uint8_t no_id[16];
+
+/* Kafka's own topics come with their features, never by a client's asking. */
+static bool is_internal(const char *name, size_t len)
+{
+	static const char *const names[] = {"__consumer_offsets", "__transaction_state"};
+	for (size_t i = 0; i < SL_ARRAY_SIZE(names); i++)
+		if (len == strlen(names[i]) && !memcmp(name, names[i], len))
+			return true;
+	return false;
+}
+
+/* ---- reading the request --------------------------------------------------------------------- */
+
+static void parse_want(struct sl_kr *in, int16_t version, struct want *ret)
+{
+	*ret = (struct want){0};
+	if (version >= 10) {
+		const uint8_t *id = sl_kr_uuid(in);
+		ret->id = id && memcmp(id, no_id, 16) ? id : NULL;
+		ret->name = sl_kr_nstr(in);
+	} else {
+		ret->name = sl_kr_str(in);
+	}
+	sl_kr_tags(in);
+	/* ids in requests came to work with version 12 (KAFKA-10774) */
+	if (!ret->name.p && (!ret->id || version < 12))
+		ret->err = SL_KERR_INVALID_REQUEST;
+	else if (ret->name.p)
+		ret->id = NULL;
+}
+
+static void parse_flags(struct sl_kr *in, int16_t version, bool *ret_allow_create)
+{
+	*ret_allow_create = version >= 4 ? sl_kr_bool(in) : true;
+	if (version >= 8 && version <= 10)
+		sl_kr_bool(in); /* cluster's authorized operations */
+	if (version >= 8)
+		sl_kr_bool(in); /* topics' */
+	sl_kr_tags(in);
+}
+
+static int parse(struct sl_kreq *r, struct meta **ret_m)
+{
+	struct sl_kr *in = &r->in;
+	uint32_t elem_min = r->version >= 10 ? 18 : 2;
+	int32_t n = sl_kr_narray(in, elem_min);
+	bool all = r->version == 0 ? n <= 0 : n < 0;
+
+	if (n > (int32_t)SL_KREQ_TOPICS_MAX)
+		return -E2BIG;
+	struct meta *m = calloc(1, sizeof(*m) + (size_t)SL_MAX(n, 0) * sizeof(m->want[0]));
+	if (!m)
+		return -ENOMEM;
+	m->req = r;
+	m->all = all;
+	for (int32_t i = 0; i < n && !in->rd.bad; i++)
+		parse_want(in, r->version, &m->want[m->cnt++]);
+	parse_flags(in, r->version, &m->allow_create);
+	if (in->rd.bad || (n < 0 && r->version == 0)) {
+		free(m);
+		return -EPROTO;
+	}
+	*ret_m = m;
+	return 0;
+}
+
+/* ---- finding and creating
+ * ------------------------------------------------------------------------ */
+
+struct by_id {
+	const uint8_t *id;
+	struct sl_topic *found;
+};
+
+static int match_id(struct sl_topic *t, void *arg)
+{
+	struct by_id *b = arg;
+	if (!memcmp(sl_topic_id(t), b->id, 16)) {
+		b->found = t;
+		return 1;
+	}
+	return 0;
+}
+
+static bool find(struct meta *m)
+{
+	struct sl_kserver *s = m->req->server;
+	bool create = false;
+
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		struct want *x = &m->want[i];
+		const char *name = (const char *)x->name.p;
+		if (x->err)
+			continue;
+		if (x->id) {
+			struct by_id b = {.id = x->id};
+			sl_store_topics(s->cfg.store, match_id, &b);
+			x->topic = b.found;
+			x->err = b.found ? 0 : SL_KERR_UNKNOWN_TOPIC_ID;
+			continue;
+		}
+		if (!sl_topic_name_valid(name, x->name.len)) {
+			x->err = SL_KERR_INVALID_TOPIC_EXCEPTION;
+			continue;
+		}
+		x->topic = sl_store_topic_find(s->cfg.store, name, x->name.len);
+		if (x->topic)
+			continue;
+		x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
+		x->create =
+			m->allow_create && s->cfg.auto_create && !is_internal(name, x->name.len);
+		create |= x->create;
+	}
+	return create;
+}
+
+static void create_one(struct sl_kserver *s, struct want *x)
+{
+	char name[SL_TOPIC_NAME_MAX + 1];
+	memcpy(name, x->name.p, x->name.len);
+	name[x->name.len] = '\0';
+	int rc = sl_store_topic_create(s->cfg.store, name, s->cfg.num_partitions,
+				       &s->topic_defaults, &x->topic);
+	if (rc == -EEXIST) { /* another client was faster, or the name stands here twice */
+		x->topic = sl_store_topic_find(s->cfg.store, name, x->name.len);
+		rc = x->topic ? 0 : -ENOENT;
+	}
+	x->err = sl_kerr_of_create(rc);
+}
+
+static void job_run(struct sl_job *j, void *worker)
+{
+	struct meta *m = SL_CONTAINER_OF(j, struct meta, job);
+	(void)worker;
+	for (uint32_t i = 0; i < m->cnt; i++)
+		if (m->want[i].create)
+			create_one(m->req->server, &m->want[i]);
+}
+
+/* ---- the answer
+ * ------------------------------------------------------------------------------------ */
+
+static void put_broker(struct sl_kreq *r)
+{
+	const struct sl_kserver_cfg *cfg = &r->server->cfg;
+	struct sl_kw *w = &r->out.w;
+	uint16_t port;
+	const char *host = sl_kconn_local(r->conn, &port);
+
+	if (cfg->advertise_host && *cfg->advertise_host) {
+		host = cfg->advertise_host;
+		port = cfg->advertise_port;
+	}
+	sl_kw_array(w, 1);
+	sl_kw_i32(w, cfg->node_id);
+	sl_kw_cstr(w, host);
+	sl_kw_i32(w, port);
+	if (r->version >= 1)
+		sl_kw_cstr(w, NULL); /* rack */
+	sl_kw_tags(w);
+}
+
+static void put_partition(struct sl_kreq *r, const struct sl_part *p)
+{
+	struct sl_kw *w = &r->out.w;
+	int32_t node = r->server->cfg.node_id;
+
+	sl_kw_i16(w, 0);
+	sl_kw_i32(w, sl_part_pub(p)->id);
+	sl_kw_i32(w, node); /* leader */
+	if (r->version >= 7)
+		sl_kw_i32(w, sl_part_pub(p)->leader_epoch);
+	for (int list = 0; list < 2; list++) { /* replicas, in-sync replicas */
+		sl_kw_array(w, 1);
+		sl_kw_i32(w, node);
+	}
+	if (r->version >= 5)
+		sl_kw_array(w, 0); /* offline replicas */
+	sl_kw_tags(w);
+}
+
+/* One topic; t NULL: only its error. */
+static void put_topic(struct sl_kreq *r, const struct sl_topic *t, struct sl_slice name,
+		      const uint8_t *id, int16_t err)
+{
+	struct sl_kw *w = &r->out.w;
+	uint32_t parts = t ? sl_topic_partitions(t) : 0;
+
+	sl_kw_i16(w, err);
+	if (name.p || r->version >= 12)
+		sl_kw_str(w, name);
+	else
+		sl_kw_cstr(w, ""); /* not nullable before version 12 */
+	if (r->version >= 10)
+		sl_kw_raw(w, id, 16);
+	if (r->version >= 1)
+		sl_kw_bool(w, is_internal((const char *)name.p, name.len));
+	sl_kw_array(w, parts);
+	for (uint32_t i = 0; i < parts; i++)
+		put_partition(r, sl_topic_part(t, (int32_t)i));
+	if (r->version >= 8)
+		sl_kw_i32(w, AUTHORIZED_OPERATIONS_UNKNOWN);
+	sl_kw_tags(w);
+}
+
+static void put_known(struct sl_kreq *r, struct sl_topic *t)
+{
+	const char *name = sl_topic_name(t);
+	struct sl_slice s = {(const uint8_t *)name, (uint32_t)strlen(name)};
+	put_topic(r, t, s, sl_topic_id(t), 0);
+}
+
+struct all { /* every topic there is, borrowed */
+	struct sl_topic **topic;
+	uint32_t cnt, cap;
+	bool failed;
+};
+
+static int collect(struct sl_topic *t, void *arg)
+{
+	struct all *a = arg;
+	if (a->cnt == a->cap) {
+		uint32_t cap = a->cap ? a->cap * 2 : 64;
+		struct sl_topic **p = realloc(a->topic, cap * sizeof(struct sl_topic *));
+		if (!p) {
+			a->failed = true;
+			return 1;
+		}
+		a->topic = p;
+		a->cap = cap;
+	}
+	a->topic[a->cnt++] = t;
+	return 0;
+}
+
+static void put_all_topics(struct sl_kreq *r)
+{
+	struct all all = {0};
+
+	sl_store_topics(r->server->cfg.store, collect, &all);
+	sl_kw_array(&r->out.w, all.cnt);
+	for (uint32_t i = 0; i < all.cnt; i++)
+		put_known(r, all.topic[i]);
+	r->out.w.bad |= all.failed;
+	free(all.topic);
+}
+
+static void put_wanted(struct meta *m)
+{
+	struct sl_kreq *r = m->req;
+
+	sl_kw_array(&r->out.w, m->cnt);
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		const struct want *x = &m->want[i];
+		if (x->topic && !x->err)
+			put_known(r, x->topic);
+		else
+			put_topic(r, NULL, x->name, x->id ? x->id : no_id, x->err);
+	}
+}
+
+static void answer(struct meta *m)
+{
+	struct sl_kreq *r = m->req;
+	struct sl_kw *w = &r->out.w;
+
+	sl_kreq_begin(r);
+	if (r->version >= 3)
+		sl_kw_i32(w, 0); /* throttle time */
+	put_broker(r);
+	if (r->version >= 2)
+		sl_kw_cstr(w, sl_store_cluster_id(r->server->cfg.store));
+	if (r->version >= 1)
+		sl_kw_i32(w, r->server->cfg.node_id); /* controller */
+	if (m->all)
+		put_all_topics(r);
+	else
+		put_wanted(m);
+	if (r->version >= 8 && r->version <= 10)
+		sl_kw_i32(w, AUTHORIZED_OPERATIONS_UNKNOWN);
+	sl_kw_tags(w);
+	free(m);
+	sl_kreq_done(r);
+}
+
+static void job_done(struct sl_job *j)
+{
+	answer(SL_CONTAINER_OF(j, struct meta, job));
+}
+
+int sl_kapi_metadata(struct sl_kreq *r)
+{
+	struct meta *m;
+	int rc = parse(r, &m);
+	if (rc)
+		return rc;
+	if (!find(m)) {
+		answer(m);
+		return 0;
+	}
+	m->job = (struct sl_job){.run = job_run, .done = job_done};
+	rc = sl_pool_submit(r->server->pool, &m->job);
+	if (rc)
+		free(m);
+	return rc;
+}

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "platform/record/check.h"
+
+#define DEDUP 5
+
+struct batch {
+	uint8_t *bytes;
+	uint32_t len;
+	int64_t base, last;
+};
+
+struct producer {
+	int64_t pid;
+	int16_t epoch;
+	unsigned cnt;
+	struct {
+		int32_t first, last;
+		int64_t offset;
+	} recent[DEDUP]; /* newest last */
+};
+
+struct sl_part {
+	struct sl_part_pub pub; /* first, as store.h says */
+	struct sl_store *store;
+	struct batch *batch;
+	size_t batch_cnt, batch_cap;
+	struct producer *producer;
+	size_t producer_cnt;
+};
+
+struct sl_topic {
+	char name[SL_TOPIC_NAME_MAX + 1];
+	uint8_t id[16];
+	struct sl_topic_cfg cfg;
+	uint32_t partitions;
+	struct sl_part *part;
+};
+
+struct sl_injector {
+	struct sl_store *store;
+	struct sl_waker *done_waker;
+	struct sl_append *todo[SL_INJECT_DEPTH], *done[SL_INJECT_DEPTH];
+	unsigned todo_cnt, done_cnt;
+};
+
+struct sl_dataplane {
+	struct sl_store *store;
+	struct sl_injector inj;
+};
+
+struct sl_store {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	pthread_t thread;
+	bool running;
+	struct fake_cfg cfg;
+	struct sl_topic *topic[64]; /* in the order of names */
+	size_t topic_cnt;
+	struct sl_waker *waker[SL_STORE_WAKERS_MAX];
+	struct sl_dataplane dp;
+	int64_t next_pid;
+};
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct sl_store *fake_store_new(void)
+{
+	struct sl_store *s = calloc(1, sizeof(*s));
+	SL_ASSERT(s);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->work, NULL);
+	s->dp.store = s;
+	s->next_pid = 4000;
+	return s;
+}
+
+void fake_store_free(struct sl_store *s)
+{
+	for (size_t t = 0; t < s->topic_cnt; t++) {
+		for (uint32_t i = 0; i < s->topic[t]->partitions; i++) {
+			struct sl_part *p = &s->topic[t]->part[i];
+			for (size_t b = 0; b < p->batch_cnt; b++)
+				free(p->batch[b].bytes);
+			free(p->batch);
+			free(p->producer);
+		}
+		free(s->topic[t]->part);
+		free(s->topic[t]);
+	}
+	pthread_cond_destroy(&s->work);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+struct fake_cfg *fake_store_cfg(struct sl_store *s)
+{
+	return &s->cfg;
+}
+
+struct sl_dataplane *fake_store_dataplane(struct sl_store *s)
+{
+	return &s->dp;
+}
+
+const char *sl_store_cluster_id(const struct sl_store *s)
+{
+	(void)s;
+	return "fakefakefakefakefake_A";
+}
+
+static void ring(struct sl_store *s)
+{
+	for (size_t i = 0; i < SL_ARRAY_SIZE(s->waker); i++)
+		if (s->waker[i])
+			sl_waker_ring(s->waker[i]);
+}
+
+int sl_store_waker_add(struct sl_store *s, struct sl_waker *k)
+{
+	for (size_t i = 0; i < SL_ARRAY_SIZE(s->waker); i++) {
+		if (!s->waker[i]) {
+			s->waker[i] = k;
+			return 0;
+		}
+	}
+	return -ENOSPC;
+}
+
+void sl_store_waker_del(struct sl_store *s, struct sl_waker *k)
+{
+	for (size_t i = 0; i < SL_ARRAY_SIZE(s->waker); i++)
+		if (s->waker[i] == k)
+			s->waker[i] = NULL;
+}
+
+/* ---- topics ---------------------------------------------------------------------------------- */
+
+void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
+{
+	*cfg = (struct sl_topic_cfg){.retention_ms = 604800000,
+				     .retention_bytes = -1,
+				     .segment_bytes = 64 << 20,
+				     .segment_ms = 604800000,
+				     .max_message_bytes = 1048588,
+				     .index_interval_bytes = 4096,
+				     .ts_before_max_ms = INT64_MAX,
+				     .ts_after_max_ms = INT64_MAX,
+				     .compression = SL_COMP_PRODUCER};
+}
+
+struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_t len)
+{
+	struct sl_topic *t = NULL;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->topic_cnt && !t; i++)
+		if (strlen(s->topic[i]->name) == len && !memcmp(s->topic[i]->name, name, len))
+			t = s->topic[i];
+	pthread_mutex_unlock(&s->lock);
+	return t;
+}
+
+/* The name's first 16 bytes, padded: known to the golden vectors. */
+static void make_id(struct sl_topic *t)
+{
+	memset(t->id, 0xa5, sizeof(t->id));
+	memcpy(t->id, t->name, strnlen(t->name, sizeof(t->id)));
+}
+
+int sl_store_topic_create(struct sl_store *s, const char *name, uint32_t partitions,
+			  const struct sl_topic_cfg *cfg, struct sl_topic **ret_topic)
+{
+	if (s->cfg.create_err)
+		return s->cfg.create_err;
+	if (sl_store_topic_find(s, name, strlen(name)))
+		return -EEXIST;
+	if (s->topic_cnt == SL_ARRAY_SIZE(s->topic))
+		return -EMFILE;
+	if (!sl_topic_name_valid(name, strlen(name)))
+		return -EINVAL;
+	struct sl_topic *t = calloc(1, sizeof(*t));
+	SL_ASSERT(t);
+	memcpy(t->name, name, strlen(name));
+	make_id(t);
+	t->cfg = *cfg;
+	t->partitions = partitions;
+	t->part = aligned_alloc(SL_CACHELINE,
+				SL_ALIGN_UP(partitions * sizeof(struct sl_part), SL_CACHELINE));
+	SL_ASSERT(t->part);
+	memset(t->part, 0, partitions * sizeof(struct sl_part));
+	for (uint32_t i = 0; i < partitions; i++) {
+		t->part[i].pub.topic = t;
+		t->part[i].pub.id = (int32_t)i;
+		t->part[i].store = s;
+	}
+	pthread_mutex_lock(&s->lock);
+	size_t at = s->topic_cnt++;
+	for (; at > 0 && strcmp(s->topic[at - 1]->name, name) > 0; at--)
+		s->topic[at] = s->topic[at - 1];
+	s->topic[at] = t;
+	pthread_mutex_unlock(&s->lock);
+	*ret_topic = t;
+	return 0;
+}
+
+void sl_store_topics(struct sl_store *s, int (*fn)(struct sl_topic *t, void *arg), void *arg)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->topic_cnt && fn(s->topic[i], arg) == 0; i++)
+		;
+	pthread_mutex_unlock(&s->lock);
+}
+
+const char *sl_topic_name(const struct sl_topic *t)
+{
+	return t->name;
+}
+const uint8_t *sl_topic_id(const struct sl_topic *t)
+{
+	return t->id;
+}
+uint32_t sl_topic_partitions(const struct sl_topic *t)
+{
+	return t->partitions;
+}
+struct sl_part *sl_topic_part(const struct sl_topic *t, int32_t id)
+{
+	return id >= 0 && (uint32_t)id < t->partitions ? &t->part[id] : NULL;
+}
+void sl_topic_cfg_get(const struct sl_topic *t, struct sl_topic_cfg *ret_cfg)
+{
+	*ret_cfg = t->cfg;
+}
+int sl_store_topic_cfg_set(struct sl_store *s, struct sl_topic *t, const struct sl_topic_cfg *cfg)
+{
+	(void)s;
+	t->cfg = *cfg;
+	return 0;
+}
+
+int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid)
+{
+	pthread_mutex_lock(&s->lock);
+	*ret_pid = s->next_pid++;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+static struct producer *producer_of(struct sl_part *p, int64_t pid)
+{
+	for (size_t i = 0; i < p->producer_cnt; i++)
+		if (p->producer[i].pid == pid)
+			return &p->producer[i];
+	p->producer = realloc(p->producer, (p->producer_cnt + 1) * sizeof(*p->producer));
+	SL_ASSERT(p->producer);
+	p->producer[p->producer_cnt] = (struct producer){.pid = pid, .epoch = -1};
+	return &p->producer[p->producer_cnt++];
+}
+
+static int check_sequence(struct sl_part *p, struct sl_append *a)
+{
+	struct producer *x = producer_of(p, a->producer_id);
+	int32_t last = a->base_sequence + (int32_t)a->records - 1;
+
+	if (a->producer_epoch < x->epoch)
+		return -ESTALE;
+	for (unsigned i = 0; i < x->cnt && a->producer_epoch == x->epoch; i++) {
+		if (x->recent[i].first == a->base_sequence && x->recent[i].last == last) {
+			a->base_offset = x->recent[i].offset;
+			return -EEXIST;
+		}
+	}
+	if (x->cnt == 0 && a->base_sequence != 0 && sl_part_end(p) == 0)
+		return -ENOKEY;
+	if (x->cnt && a->base_sequence !=
+			      (a->producer_epoch == x->epoch ? x->recent[x->cnt - 1].last + 1 : 0))
+		return -EILSEQ;
+	if (x->cnt == DEDUP)
+		memmove(&x->recent[0], &x->recent[1], --x->cnt * sizeof(x->recent[0]));
+	x->epoch = a->producer_epoch;
+	x->recent[x->cnt].first = a->base_sequence;
+	x->recent[x->cnt].last = last;
+	x->recent[x->cnt++].offset = sl_part_end(p);
+	return 0;
+}
+
+static int append(struct sl_part *p, struct sl_append *a)
+{
+	int64_t end = sl_part_end(p);
+	struct batch b = {.len = a->len, .base = end, .last = end + a->records - 1};
+
+	a->log_start = sl_part_start(p);
+	if (p->store->cfg.append_err)
+		return p->store->cfg.append_err;
+	if (a->producer_id >= 0) {
+		int rc = check_sequence(p, a);
+		if (rc)
+			return rc;
+	}
+	b.bytes = malloc(a->len);
+	if (p->batch_cnt == p->batch_cap) {
+		p->batch_cap = p->batch_cap ? p->batch_cap * 2 : 16;
+		p->batch = realloc(p->batch, p->batch_cap * sizeof(*p->batch));
+	}
+	SL_ASSERT(b.bytes && p->batch);
+	memcpy(b.bytes, a->batch, a->len);
+	sl_batch_set_base_offset(b.bytes, end);
+	sl_batch_set_leader_epoch(b.bytes, p->pub.leader_epoch);
+	p->batch[p->batch_cnt++] = b;
+	a->base_offset = end;
+	atomic_fetch_add(&p->pub.end_bytes, a->len);
+	atomic_store(&p->pub.log_end, b.last + 1);
+	if (p->store->cfg.auto_sync)
+		atomic_store(&p->pub.synced, b.last + 1);
+	return 0;
+}
+
+int sl_injector_open(struct sl_dataplane *dp, struct sl_waker *done, struct sl_injector **ret_inj)
+{
+	dp->inj.store = dp->store;
+	dp->inj.done_waker = done;
+	*ret_inj = &dp->inj;
+	return 0;
+}
+
+void sl_injector_close(struct sl_injector *inj)
+{
+	SL_ASSERT(!inj || (inj->todo_cnt == 0 && inj->done_cnt == 0));
+}
+
+int sl_inject(struct sl_injector *inj, struct sl_append *a)
+{
+	struct sl_store *s = inj->store;
+	unsigned depth = s->cfg.ring_depth ? s->cfg.ring_depth : SL_INJECT_DEPTH;
+	int rc = -EAGAIN;
+
+	pthread_mutex_lock(&s->lock);
+	if (inj->todo_cnt + inj->done_cnt < depth) {
+		inj->todo[inj->todo_cnt++] = a;
+		rc = 0;
+		pthread_cond_signal(&s->work);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+unsigned sl_inject_reap(struct sl_injector *inj, struct sl_append **ret_done, unsigned n)
+{
+	pthread_mutex_lock(&inj->store->lock);
+	n = SL_MIN(n, inj->done_cnt);
+	memcpy(ret_done, inj->done, n * sizeof(*ret_done));
+	inj->done_cnt -= n;
+	memmove(inj->done, inj->done + n, inj->done_cnt * sizeof(*ret_done));
+	pthread_mutex_unlock(&inj->store->lock);
+	return n;
+}
+
+static void step_locked(struct sl_store *s)
+{
+	struct sl_injector *inj = &s->dp.inj;
+
+	for (unsigned i = 0; i < inj->todo_cnt; i++) {
+		struct sl_append *a = inj->todo[i];
+		a->err = append(a->part, a);
+		inj->done[inj->done_cnt++] = a;
+	}
+	if (inj->todo_cnt == 0)
+		return;
+	inj->todo_cnt = 0;
+	sl_waker_ring(inj->done_waker);
+	ring(s);
+}
+
+void fake_store_step(struct sl_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	step_locked(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void fake_store_sync(struct sl_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t t = 0; t < s->topic_cnt; t++)
+		for (uint32_t i = 0; i < s->topic[t]->partitions; i++)
+			atomic_store(&s->topic[t]->part[i].pub.synced,
+				     sl_part_end(&s->topic[t]->part[i]));
+	ring(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void fake_store_set_state(struct sl_store *s, struct sl_part *p, enum sl_part_state st)
+{
+	atomic_store(&p->pub.state, (uint32_t)st);
+	ring(s);
+}
+
+void fake_store_set_start(struct sl_part *p, int64_t log_start)
+{
+	atomic_store(&p->pub.log_start, log_start);
+}
+
+void fake_store_set_epoch(struct sl_part *p, int32_t epoch)
+{
+	p->pub.leader_epoch = epoch;
+}
+
+static void *thread_main(void *arg)
+{
+	struct sl_store *s = arg;
+	pthread_mutex_lock(&s->lock);
+	while (s->running) {
+		step_locked(s);
+		if (s->running && s->dp.inj.todo_cnt == 0)
+			pthread_cond_wait(&s->work, &s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+void fake_store_thread_start(struct sl_store *s)
+{
+	s->running = true;
+	int rc = pthread_create(&s->thread, NULL, thread_main, s);
+	SL_ASSERT(rc == 0);
+}
+
+void fake_store_thread_stop(struct sl_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->running = false;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static size_t find_batch(const struct sl_part *p, int64_t offset)
+{
+	size_t lo = 0, hi = p->batch_cnt;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		if (p->batch[mid].last < offset)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int read_locked(struct sl_part *p, struct sl_read *rd)
+{
+	rd->len = 0;
+	rd->next_offset = rd->offset;
+	if (rd->offset < sl_part_start(p) || rd->offset > sl_part_end(p))
+		return -ERANGE;
+	for (size_t i = find_batch(p, rd->offset); i < p->batch_cnt; i++) {
+		const struct batch *b = &p->batch[i];
+		bool due = rd->len + b->len <= rd->max_bytes || (rd->len == 0 && rd->at_least_one);
+		if (!due || b->last >= rd->max_offset)
+			break;
+		if (b->len > rd->cap - rd->len) {
+			rd->need = b->len;
+			return rd->len ? 0 : -EMSGSIZE;
+		}
+		memcpy(rd->buf + rd->len, b->bytes, b->len);
+		rd->len += b->len;
+		rd->next_offset = b->last + 1;
+	}
+	return 0;
+}
+
+int sl_store_read(struct sl_part *p, struct sl_read *rd)
+{
+	if (p->store->cfg.damaged)
+		return -EILSEQ;
+	pthread_mutex_lock(&p->store->lock);
+	int rc = read_locked(p, rd);
+	pthread_mutex_unlock(&p->store->lock);
+	return rc;
+}
+
+int sl_store_read_tail(struct sl_part *p, struct sl_read *rd)
+{
+	return p->store->cfg.cold ? -EAGAIN : sl_store_read(p, rd);
+}
+
+/* The first record that is at least `ts`, or with ts INT64_MAX the first of the largest. */
+static int scan_ts(struct sl_part *p, int64_t ts, int64_t *ret_offset, int64_t *ret_ts)
+{
+	struct sl_scratch s;
+	int rc = 0;
+	int64_t best = -1;
+
+	*ret_offset = *ret_ts = -1;
+	sl_scratch_init(&s, 64 << 20);
+	pthread_mutex_lock(&p->store->lock);
+	for (size_t i = 0; i < p->batch_cnt && !rc; i++) {
+		struct sl_record_walk w;
+		struct sl_record r;
+		const struct batch *b = &p->batch[i];
+		rc = sl_record_walk_init(&w, b->bytes, &s);
+		while (!rc && sl_record_walk_next(&w, &r) == 1) {
+			bool hit = ts == INT64_MAX ? r.ts > best : r.ts >= ts;
+			if (!hit)
+				continue;
+			*ret_offset = b->base + r.offset_delta;
+			*ret_ts = best = r.ts;
+			if (ts != INT64_MAX)
+				goto out;
+		}
+	}
+out:
+	pthread_mutex_unlock(&p->store->lock);
+	sl_scratch_fini(&s);
+	return rc;
+}
+
+int sl_store_offset_for_ts(struct sl_part *p, int64_t ts_ms, int64_t *ret_offset, int64_t *ret_ts)
+{
+	return scan_ts(p, ts_ms, ret_offset, ret_ts);
+}
+
+int sl_store_max_ts(struct sl_part *p, int64_t *ret_offset, int64_t *ret_ts)
+{
+	return scan_ts(p, INT64_MAX, ret_offset, ret_ts);
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kafka.c - the listener's life: its sockets, its thread, its end. */
+#include "kafka.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "platform/base/clock.h"
+#include "sock.h"
+
+#define NS_PER_S        1000000000u
+#define ACCEPT_BURST    64
+#define ACCEPT_PAUSE_NS (NS_PER_S / 10)   /* when the box has run out of descriptors */
+#define STOP_GRACE_NS   (5ull * NS_PER_S) /* beyond stop's deadline, for appends to come back */
+#define FLUSH_ROUNDS    4
+
+struct acceptor {
+	struct sl_kafka *kafka;
+	struct sl_loop_fd f;
+	struct sl_timer pause;
+};
+
+struct sl_kafka {
+	const struct sl_config *config;
+	struct sl_loop *loop;
+	struct sl_kserver server;
+	struct sl_ksocks socks;
+	struct sl_loop_fd waker;
+	struct sl_timer tick, stop_timer;
+	unsigned listener_cnt;
+	struct sl_tcp_listener listener[SL_CFG_LISTEN_MAX];
+	unsigned acceptor_cnt;
+	struct acceptor acceptor[SL_CFG_LISTEN_MAX * SL_TCP_ADDRS_MAX];
+	pthread_t thread;
+	bool started;
+	bool stopping, stopping_hard; /* hard: the peers' answers are no longer waited for */
+	bool abandoned;
+	struct sl_loop_msg stop_msg;
+	uint64_t stop_deadline_ns;
+};
+
+/* ---- the loop's thread
+ * --------------------------------------------------------------------------- */
+
+static void resume_accept(void *arg)
+{
+	struct acceptor *a = arg;
+	sl_loop_mod(a->kafka->loop, &a->f, EPOLLIN);
+}
+
+static void on_accept(void *arg, uint32_t events)
+{
+	struct acceptor *a = arg;
+	struct sl_kafka *k = a->kafka;
+	struct sl_tcp_addr peer, local;
+	int fd;
+	(void)events;
+
+	for (int i = 0; i < ACCEPT_BURST; i++) {
+		int rc = sl_tcp_accept(a->f.fd, &fd, &peer, &local);
+		if (rc == -EAGAIN)
+			return;
+		if (rc) {
+			sl_log_limited(&k->server.log_bad, SL_LOG_WARN, "kafka", "accept: %s",
+				       strerror(-rc));
+			sl_loop_mod(k->loop, &a->f, 0);
+			sl_timer_set(sl_loop_timers(k->loop), &a->pause,
+				     sl_loop_now(k->loop) + ACCEPT_PAUSE_NS);
+			return;
+		}
+		sl_ksocks_add(&k->socks, fd, &peer, &local);
+		if (!k->tick.armed)
+			sl_timer_set(sl_loop_timers(k->loop), &k->tick,
+				     sl_loop_now(k->loop) + NS_PER_S);
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct sl_kafka *k = arg;
+	sl_kserver_tick(&k->server);
+	if (k->socks.cnt) /* without connections the thread sleeps for good */
+		sl_timer_set(sl_loop_timers(k->loop), &k->tick, sl_loop_now(k->loop) + NS_PER_S);
+}
+
+static void on_waker(void *arg, uint32_t events)
+{
+	struct sl_kafka *k = arg;
+	uint64_t n;
+	(void)events;
+	while (read(k->waker.fd, &n, sizeof(n)) == (ssize_t)sizeof(n))
+		;
+}
+
+static void check_stopped(struct sl_kafka *k)
+{
+	if (!k->stopping)
+		return;
+	sl_kfetch_give_up(&k->server);
+	if (k->stopping_hard)
+		sl_kproduce_give_up(&k->server);
+	if (!sl_kserver_quiet(&k->server))
+		return;
+	sl_ksocks_close_all(&k->socks);
+	SL_ASSERT(k->server.conn_cnt == 0);
+	sl_loop_stop(k->loop);
+}
+
+static uint64_t prepare(void *arg)
+{
+	struct sl_kafka *k = arg;
+	bool more = true;
+
+	for (int i = 0; i < FLUSH_ROUNDS && more; i++) {
+		more = sl_kserver_prepare(&k->server);
+		more |= sl_ksocks_flush(&k->socks); /* sending may start what waited for it */
+	}
+	check_stopped(k);
+	more |= !TAILQ_EMPTY(&k->socks.dirty);
+	return more ? 0 : UINT64_MAX;
+}
+
+static void *thread_main(void *arg)
+{
+	struct sl_kafka *k = arg;
+	int rc = sl_loop_run(k->loop);
+	SL_ASSERT(rc == 0);
+	return NULL;
+}
+
+/* ---- stopping
+ * ------------------------------------------------------------------------------------ */
+
+static void abandon(void *arg)
+{
+	struct sl_kafka *k = arg;
+	sl_log(SL_LOG_ERROR, "kafka", "stop: %llu appends did not come back",
+	       (unsigned long long)k->server.appends_out);
+	k->abandoned = true;
+	sl_loop_stop(k->loop);
+}
+
+/* The time is up: nobody gets an answer any more, only appends and jobs are waited for. */
+static void stop_hard(void *arg)
+{
+	struct sl_kafka *k = arg;
+	k->stopping_hard = true;
+	sl_ksocks_close_all(&k->socks);
+	k->stop_timer.fn = abandon;
+	sl_timer_set(sl_loop_timers(k->loop), &k->stop_timer, sl_clock_mono_ns() + STOP_GRACE_NS);
+}
+
+static void stop_soft(void *arg)
+{
+	struct sl_kafka *k = arg;
+
+	for (unsigned i = 0; i < k->acceptor_cnt; i++) {
+		sl_timer_cancel(sl_loop_timers(k->loop), &k->acceptor[i].pause);
+		sl_loop_del(k->loop, &k->acceptor[i].f);
+	}
+	k->acceptor_cnt = 0;
+	for (unsigned i = 0; i < k->listener_cnt; i++)
+		sl_tcp_listener_close(&k->listener[i]);
+	k->stopping = true;
+	sl_ksocks_stop_input(&k->socks);
+	k->stop_timer.fn = stop_hard;
+	k->stop_timer.arg = k;
+	sl_timer_set(sl_loop_timers(k->loop), &k->stop_timer, k->stop_deadline_ns);
+}
+
+void sl_kafka_stop(struct sl_kafka *k, uint64_t deadline_ns)
+{
+	if (!k || !k->started)
+		return;
+	k->stop_deadline_ns = deadline_ns;
+	k->stop_msg = (struct sl_loop_msg){.fn = stop_soft, .arg = k};
+	sl_loop_post(k->loop, &k->stop_msg);
+	pthread_join(k->thread, NULL);
+	k->started = false;
+}
+
+/* ---- control
+ * ------------------------------------------------------------------------------------- */
+
+static int listen_all(struct sl_kafka *k, char *err, size_t errlen)
+{
+	for (uint32_t i = 0; i < k->config->kafka.listen_cnt; i++) {
+		const struct sl_cfg_listen *l = &k->config->kafka.listen[i];
+		int rc = sl_tcp_listen(l->host, l->port, &k->listener[i], err, errlen);
+		if (rc)
+			return rc;
+		k->listener_cnt++;
+	}
+	return 0;
+}
+
+static void wake(void *arg)
+{
+	sl_loop_wake(arg);
+}
+
+static int server_init(struct sl_kafka *k, const struct sl_kafka_cfg *cfg)
+{
+	const struct sl_config *c = cfg->config;
+	struct sl_kserver_cfg sc = {
+		.store = cfg->store,
+		.dp = cfg->dp,
+		.timers = sl_loop_timers(k->loop),
+		.node_id = cfg->node_id,
+		.advertise_host = c->kafka.advertise.host,
+		.advertise_port = c->kafka.advertise.port,
+		.num_partitions = c->kafka.num_partitions,
+		.auto_create = c->kafka.auto_create,
+		.topic_defaults = &c->kafka.topic_defaults,
+		.request_max_bytes = c->kafka.request_max_bytes,
+		.memory_bytes = c->kafka.memory_bytes,
+		.workers = c->kafka.workers,
+		.idle_ms = c->kafka.idle_ms,
+		.wake = wake,
+		.wake_arg = k->loop,
+	};
+	k->server.waker.efd = k->waker.fd;
+	return sl_kserver_init(&k->server, &sc);
+}
+
+int sl_kafka_new(const struct sl_kafka_cfg *cfg, struct sl_kafka **ret_kafka, char *err,
+		 size_t errlen)
+{
+	struct sl_kafka *k = aligned_alloc(SL_CACHELINE, SL_ALIGN_UP(sizeof(*k), SL_CACHELINE));
+	int rc;
+
+	if (!k)
+		return -ENOMEM;
+	memset(k, 0, sizeof(*k));
+	k->config = cfg->config;
+	k->waker.fd = -1;
+	rc = listen_all(k, err, errlen);
+	if (rc)
+		goto fail;
+	struct sl_loop_cfg lc = {.prepare = prepare, .arg = k};
+	rc = sl_loop_new(&lc, &k->loop);
+	if (rc)
+		goto fail_say;
+	k->waker = (struct sl_loop_fd){.fn = on_waker, .arg = k};
+	k->waker.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = k->waker.fd < 0 ? -errno : sl_loop_add(k->loop, &k->waker, EPOLLIN);
+	if (!rc)
+		rc = server_init(k, cfg);
+	if (rc)
+		goto fail_say;
+	k->socks.loop = k->loop;
+	k->socks.server = &k->server;
+	k->socks.max = cfg->config->kafka.max_connections;
+	sl_ksocks_init(&k->socks);
+	*ret_kafka = k;
+	return 0;
+
+fail_say:
+	snprintf(err, errlen, "%s", strerror(-rc));
+fail:
+	sl_kafka_free(k);
+	return rc;
+}
+
+static int start_accepting(struct sl_kafka *k)
+{
+	for (unsigned i = 0; i < k->listener_cnt; i++) {
+		for (unsigned j = 0; j < k->listener[i].fd_cnt; j++) {
+			struct acceptor *a = &k->acceptor[k->acceptor_cnt];
+			a->kafka = k;
+			a->f = (struct sl_loop_fd){
+				.fd = k->listener[i].fd[j], .fn = on_accept, .arg = a};
+			a->pause.fn = resume_accept;
+			a->pause.arg = a;
+			int rc = sl_loop_add(k->loop, &a->f, EPOLLIN);
+			if (rc)
+				return rc;
+			k->acceptor_cnt++;
+		}
+	}
+	return 0;
+}
+
+int sl_kafka_start(struct sl_kafka *k)
+{
+	sigset_t all, old;
+	int rc = start_accepting(k);
+
+	if (rc)
+		return rc;
+	k->tick.fn = on_tick;
+	k->tick.arg = k;
+	sigfillset(&all); /* signals are the control thread's */
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	rc = -pthread_create(&k->thread, NULL, thread_main, k);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc)
+		return rc;
+	pthread_setname_np(k->thread, "sl-kafka");
+	k->started = true;
+	return 0;
+}
+
+void sl_kafka_free(struct sl_kafka *k)
+{
+	if (!k)
+		return;
+	SL_ASSERT(!k->started);
+	if (k->abandoned)
+		return; /* the data plane still holds memory of ours: better lost than used */
+	for (unsigned i = 0; i < k->listener_cnt; i++)
+		sl_tcp_listener_close(&k->listener[i]);
+	sl_kserver_fini(&k->server);
+	if (k->waker.fd >= 0)
+		close(k->waker.fd);
+	sl_loop_free(k->loop);
+	free(k);
+}
+
+uint16_t sl_kafka_port(const struct sl_kafka *k, unsigned i)
+{
+	return i < k->listener_cnt ? k->listener[i].port : 0;
+}
+
+void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats)
+{
+	struct sl_kcounters *c = &k->server.counters;
+#define GET(f) atomic_load_explicit(&c->f, memory_order_relaxed)
+	*ret_stats = (struct sl_kafka_stats){
+		.connections = GET(connections),
+		.connections_total = GET(connections_total),
+		.connections_refused = GET(connections_refused),
+		.requests_total = GET(requests),
+		.request_errors_total = GET(request_errors),
+		.bytes_in = GET(bytes_in),
+		.bytes_out = GET(bytes_out),
+		.memory_bytes = GET(memory),
+		.produce_records = GET(produce_records),
+		.produce_errors = GET(produce_errors),
+		.fetch_bytes = GET(fetch_bytes),
+		.fetch_from_disk = GET(fetch_from_disk),
+	};
+#undef GET
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server.h"
+
+#include <errno.h>
+
+#include "conn.h"
+#include "platform/base/clock.h"
+
+static void worker_init(void *worker, void *arg)
+{
+	struct sl_kworker *w = worker;
+	(void)arg;
+	sl_scratch_init(&w->unpacked, SL_KSERVER_UNPACKED_MAX);
+	sl_scratch_init(&w->packed, SL_KSERVER_UNPACKED_MAX);
+}
+
+static void worker_fini(void *worker)
+{
+	struct sl_kworker *w = worker;
+	sl_scratch_fini(&w->unpacked);
+	sl_scratch_fini(&w->packed);
+}
+
+int sl_kserver_init(struct sl_kserver *s, const struct sl_kserver_cfg *cfg)
+{
+	struct sl_pool_cfg pc = {.threads = cfg->workers,
+				 .jobs_max = SL_KSERVER_JOBS_MAX,
+				 .worker_bytes = sizeof(struct sl_kworker),
+				 .worker_init = worker_init,
+				 .worker_fini = worker_fini,
+				 .wake = cfg->wake,
+				 .arg = cfg->wake_arg};
+	int efd = s->waker.efd, rc;
+
+	memset(s, 0, sizeof(*s));
+	s->waker.efd = efd;
+	s->cfg = *cfg;
+	s->topic_defaults = *cfg->topic_defaults;
+	s->log_bad = (struct sl_log_limit)SL_LOG_LIMIT(10, 10000);
+	TAILQ_INIT(&s->conns);
+	TAILQ_INIT(&s->stalled);
+	TAILQ_INIT(&s->starved);
+	TAILQ_INIT(&s->wait_inject);
+	TAILQ_INIT(&s->wait_sync);
+	TAILQ_INIT(&s->parked);
+	TAILQ_INIT(&s->cold);
+	TAILQ_INIT(&s->fetching);
+	worker_init(&s->inline_worker, NULL);
+	rc = sl_pool_new(&pc, &s->pool);
+	if (rc)
+		goto fini_worker;
+	rc = sl_store_waker_add(cfg->store, &s->waker);
+	if (rc)
+		goto free_pool;
+	rc = sl_injector_open(cfg->dp, &s->waker, &s->inj);
+	if (rc)
+		goto del_waker;
+	return 0;
+
+del_waker:
+	sl_store_waker_del(cfg->store, &s->waker);
+free_pool:
+	sl_pool_free(s->pool);
+	s->pool = NULL;
+fini_worker:
+	worker_fini(&s->inline_worker);
+	return rc;
+}
+
+void sl_kserver_fini(struct sl_kserver *s)
+{
+	if (!s->pool)
+		return;
+	SL_ASSERT(s->conn_cnt == 0 && s->appends_out == 0);
+	sl_injector_close(s->inj);
+	sl_store_waker_del(s->cfg.store, &s->waker);
+	sl_pool_free(s->pool);
+	worker_fini(&s->inline_worker);
+	sl_kbufs_fini(&s->bufs);
+	s->pool = NULL;
+}
+
+uint64_t sl_kserver_mono_ns(const struct sl_kserver *s)
+{
+	return s->cfg.mono_ns ? s->cfg.mono_ns(s->cfg.clock_arg) : sl_clock_mono_ns();
+}
+
+int64_t sl_kserver_wall_ms(const struct sl_kserver *s)
+{
+	return s->cfg.wall_ms ? s->cfg.wall_ms(s->cfg.clock_arg) : sl_clock_wall_ms();
+}
+
+bool sl_kserver_over_budget(const struct sl_kserver *s)
+{
+	return atomic_load_explicit(&s->counters.memory, memory_order_relaxed) >
+	       s->cfg.memory_bytes;
+}
+
+/* Each element once: what is put back on the list while this runs waits for the next turn. */
+static void retry_injects(struct sl_kserver *s)
+{
+	struct sl_korder *last = TAILQ_LAST(&s->wait_inject, sl_korder_list), *o = NULL;
+	while (o != last) {
+		o = TAILQ_FIRST(&s->wait_inject);
+		sl_kproduce_inject(s, o); /* takes it off the list; may free it */
+	}
+}
+
+static void retry_stalled(struct sl_kserver *s)
+{
+	struct sl_kconn *last = TAILQ_LAST(&s->stalled, sl_kconn_list), *c = NULL;
+	while (c != last) {
+		c = TAILQ_FIRST(&s->stalled);
+		sl_kconn_pump(c); /* takes it off the list; may free it */
+	}
+}
+
+static void wake_starved(struct sl_kserver *s)
+{
+	struct sl_kconn *c;
+	s->memory_freed = false;
+	while ((c = sl_kconn_next_starved(s)))
+		sl_kconn_changed(c);
+}
+
+/* What other threads have done to the logs since. */
+static void look(struct sl_kserver *s)
+{
+	if (s->appends_out)
+		sl_kproduce_reap(s);
+	sl_kproduce_check_sync(s);
+	sl_kfetch_check_parked(s);
+}
+
+static bool move(struct sl_kserver *s)
+{
+	sl_pool_reap(s->pool);
+	sl_kfetch_continue(s);
+	retry_injects(s);
+	retry_stalled(s);
+	if (s->memory_freed)
+		wake_starved(s);
+	return !TAILQ_EMPTY(&s->fetching);
+}
+
+bool sl_kserver_turn(struct sl_kserver *s)
+{
+	look(s);
+	return move(s);
+}
+
+bool sl_kserver_prepare(struct sl_kserver *s)
+{
+	bool more = move(s);
+	bool waits = s->appends_out || !TAILQ_EMPTY(&s->wait_sync) || !TAILQ_EMPTY(&s->parked) ||
+		     !TAILQ_EMPTY(&s->wait_inject);
+
+	/* still armed: nothing has happened since the last look */
+	if (!waits || atomic_load_explicit(&s->waker.armed, memory_order_relaxed))
+		return more;
+	sl_waker_arm(&s->waker); /* before looking: pairs with the fence in ring */
+	return sl_kserver_turn(s);
+}
+
+/* Memory is short and somebody waits for it: the peer that holds most and takes nothing goes. */
+static void relieve(struct sl_kserver *s)
+{
+	struct sl_kconn *c, *worst = NULL;
+	uint64_t most = 0;
+
+	for (c = sl_kconn_first(s); c; c = sl_kconn_next(c)) {
+		uint64_t held = sl_kconn_stalled_bytes(c);
+		if (held > most) {
+			most = held;
+			worst = c;
+		}
+	}
+	if (worst)
+		sl_kconn_break(worst, "memory is short and the peer takes no answers");
+}
+
+void sl_kserver_tick(struct sl_kserver *s)
+{
+	struct sl_kconn *c;
+
+	for (c = sl_kconn_first(s); c; c = sl_kconn_next(c))
+		sl_kconn_tick(c);
+	if (sl_kserver_over_budget(s) || !TAILQ_EMPTY(&s->starved))
+		relieve(s);
+}
+
+bool sl_kserver_quiet(const struct sl_kserver *s)
+{
+	struct sl_kconn *c;
+
+	if (s->appends_out || sl_pool_pending(s->pool))
+		return false;
+	for (c = sl_kconn_first(s); c; c = sl_kconn_next(c))
+		if (!sl_kconn_quiet(c))
+			return false;
+	return true;
+}
