@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bufs.h - buffers for frames and answers that are used again: the allocator would give them back
- * to the system and fetch cleared pages anew for each request (docs/decisions/0042). Sizes are powers
- * of two; larger ones come from malloc. One thread.
+ * to the system and fetch cleared pages anew for each request (docs/decisions/0042). Sizes are
+ * powers of two; larger ones come from malloc. One thread.
  */
 #ifndef SL_BRIDGE_KAFKA_BUFS_H
 #define SL_BRIDGE_KAFKA_BUFS_H
