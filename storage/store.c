@@ -359,14 +359,16 @@ static bool close_clean(struct sl_store *s)
 	return err == 0;
 }
 
-void sl_store_close(struct sl_store *s, bool clean)
+int sl_store_close(struct sl_store *s, bool clean)
 {
 	if (!s)
-		return;
+		return 0;
 	for (unsigned i = 0; i < s->cfg.writers; i++)
 		SL_ASSERT(!atomic_load(&s->writer[i].attached));
 	sl_hk_stop(s);
-	free_store(s, clean && close_clean(s));
+	bool ok = clean && close_clean(s);
+	free_store(s, ok);
+	return ok ? 0 : -EIO;
 }
 
 /* ---- producer ids and figures -------------------------------------------------------------- */

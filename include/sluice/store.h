@@ -197,9 +197,11 @@ SL_MUST_CHECK int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store 
 				struct sl_store_recovery *ret_rec, char *ret_err, size_t errlen);
 /*
  * Every writer has detached. `clean`: cut files to size, write indexes, checkpoints, snapshots
- * and the clean-shutdown mark, remove the stripe file. Accepts NULL. Control; blocks.
+ * and the clean-shutdown mark, remove the stripe file. Accepts NULL. 0, or -EIO if that did not
+ * work out or was not asked for: everything is released, and the next start recovers. Control;
+ * blocks.
  */
-void sl_store_close(struct sl_store *s, bool clean);
+int sl_store_close(struct sl_store *s, bool clean);
 const char *sl_store_io_name(const struct sl_store *s);    /* "io_uring" or "posix" */
 const char *sl_store_cluster_id(const struct sl_store *s); /* 22 characters, from meta.properties */
 

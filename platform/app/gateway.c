@@ -230,6 +230,7 @@ static int start_admin(struct sl_gateway *g, char *err, size_t errlen)
 
 int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, size_t errlen)
 {
+	struct sl_ledger books;
 	uint64_t lost;
 	int rc;
 
@@ -251,6 +252,10 @@ int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, 
 	if (rc)
 		goto fail;
 	lost = sl_ledger_reconcile(g->counters, g->recovery.clean);
+	sl_ledger_read(g->counters, false, &books);
+	if (books.difference)
+		sl_log(SL_LOG_ERROR, "app", "%lu frames or records of the last run are not accounted for",
+		       (unsigned long)books.difference);
 	if (lost)
 		sl_log(SL_LOG_WARN, "app", "%lu records were accepted and lost when the last run died",
 		       (unsigned long)lost);
@@ -290,7 +295,7 @@ int sl_gateway_stop(struct sl_gateway *g)
 {
 	uint64_t now = sl_clock_mono_ns();
 	uint64_t bound = (uint64_t)(g->config ? g->config->drain_ms : 0) * 1000000;
-	int rc = 0;
+	int rc = 0, closed;
 
 	atomic_store_explicit(&g->ready, false, memory_order_release);
 	if (g->kafka)
@@ -303,7 +308,7 @@ int sl_gateway_stop(struct sl_gateway *g)
 	sl_control_stop(g->control);
 	sl_kafka_free(g->kafka);
 	sl_dp_free(g->dp);
-	sl_store_close(g->store, rc == 0);
+	closed = sl_store_close(g->store, rc == 0);
 	if (g->counters) {
 		sl_counters_checkpoint(g->counters);
 		sl_counters_close(g->counters);
@@ -315,5 +320,5 @@ int sl_gateway_stop(struct sl_gateway *g)
 	sl_config_free(g->config);
 	memset(g, 0, sizeof(*g));
 	g->lock_fd = -1;
-	return rc;
+	return rc ? rc : closed;
 }

@@ -95,41 +95,51 @@ void sl_ledger_snapshot(const struct sl_counters *c, unsigned tries, struct sl_l
 	*ret = best;
 }
 
-uint64_t sl_ledger_reconcile(struct sl_counters *c, bool clean)
+/* Rings and open batches died with the process; a burst may have been in hand. */
+static void empty_hands(struct sl_counters *c)
 {
-	struct sl_ledger l;
-	uint64_t accepted = 0, out, lost = 0, handed = 0;
+	uint64_t handed = 0;
 
 	for (unsigned i = 0; i < SL_CTR_LCORES; i++) {
 		struct sl_ctr_lcore *n = &c->lcore[i];
-		uint64_t rows = 0;
 
-		for (unsigned r = 0; r < SL_FRAME_ROW_CNT; r++)
-			rows += n->frame[r];
-		sl_ctr_set(&n->rx, rows);
+		sl_counters_lcore_rx_fix(n);
 		sl_ctr_set(&n->in_open, 0);
 		sl_ctr_set(&n->handed, n->frame[SL_FR_ACCEPTED]);
 		handed += n->frame[SL_FR_ACCEPTED];
 	}
 	for (unsigned i = 0; i < SL_CTR_WRITERS; i++)
 		sl_ctr_set(&c->writer[i].taken, i ? 0 : handed);
+}
 
+static uint64_t close_crashed(struct sl_counters *c)
+{
+	struct sl_ledger l;
+	uint64_t out, lost = 0;
+
+	empty_hands(c);
 	sl_ledger_read(c, false, &l);
-	accepted = l.accepted;
 	out = l.appended + l.lost_at_crash;
 	for (unsigned r = 0; r < SL_APPEND_REASON_CNT; r++)
 		out += l.append_failed[r];
-	if (accepted > out) {
-		lost = accepted - out;
+	if (l.accepted > out) {
+		lost = l.accepted - out;
 		sl_ctr_add(&c->global.lost_at_crash, lost);
 	}
-	/* What the back ends counted and nobody polled is gone with the process as well. */
+	/* What the back ends counted and nobody polled is gone with the process as well; what was
+	 * polled after their counters were last read was on the wire. */
 	if (l.wire > l.rx + l.lost_by_device)
 		sl_ctr_add(&c->port[0].lost_by_device, l.wire - l.rx - l.lost_by_device);
-	else if (l.wire < l.rx + l.lost_by_device)
+	else
 		sl_ctr_add(&c->port[0].wire, l.rx + l.lost_by_device - l.wire);
-	if (!clean && l.starts)
-		sl_ctr_add(&c->global.crashes, 1);
+	sl_ctr_add(&c->global.crashes, 1);
+	return lost;
+}
+
+uint64_t sl_ledger_reconcile(struct sl_counters *c, bool clean)
+{
+	uint64_t lost = clean || !c->global.starts ? 0 : close_crashed(c);
+
 	sl_ctr_add(&c->global.starts, 1);
 	return lost;
 }

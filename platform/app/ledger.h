@@ -42,9 +42,10 @@ void sl_ledger_read(const struct sl_counters *c, bool moving, struct sl_ledger *
 void sl_ledger_snapshot(const struct sl_counters *c, unsigned tries, struct sl_ledger *ret_ledger);
 
 /*
- * Called once at a start, after recovery made `appended` exact: closes the book of the run that
- * ended. rx becomes the sum of its rows (a burst may have been in hand), records accepted and
- * never appended become lost_at_crash, rings and open batches are empty. Returns the records
+ * Called once at a start, after recovery made `appended` exact: closes the book of a run that did
+ * not stop cleanly. rx becomes the sum of its rows (a burst may have been in hand), records
+ * accepted and never appended become lost_at_crash, rings and open batches are empty. After a
+ * clean stop nothing is touched: what does not close then stays to be seen. Returns the records
  * newly counted as lost.
  */
 uint64_t sl_ledger_reconcile(struct sl_counters *c, bool clean);

@@ -124,6 +124,24 @@ static void reconcile_names_what_a_crash_took(void **state)
 	assert_int_equal(l.starts, 3);
 }
 
+static void clean_stop_sweeps_nothing_away(void **state)
+{
+	struct sl_counters *c = fresh(state);
+	struct sl_ledger l;
+
+	fill(c);
+	c->lcore[0].in_open = 0;
+	c->lcore[0].handed = 50;
+	c->writer[0].taken = 50;
+	c->writer[0].appended[SL_ORIGIN_INGEST] = 47; /* one of 50 is nowhere */
+	c->global.starts = 1;
+	assert_int_equal(sl_ledger_reconcile(c, true), 0);
+	sl_ledger_read(c, false, &l);
+	assert_int_equal(l.difference, 1);
+	assert_int_equal(l.lost_at_crash, 0);
+	assert_int_equal(l.crashes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +149,7 @@ int main(void)
 		cmocka_unit_test_teardown(each_missing_frame_shows, drop),
 		cmocka_unit_test_teardown(frames_wait_only_while_moving, drop),
 		cmocka_unit_test_teardown(reconcile_names_what_a_crash_took, drop),
+		cmocka_unit_test_teardown(clean_stop_sweeps_nothing_away, drop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,8 +100,12 @@ static int run(struct sl_config *cfg)
 	rc = sl_gateway_stop(&g);
 	close(tick_fd);
 	close(sig_fd);
-	sl_log(rc ? SL_LOG_WARN : SL_LOG_INFO, "app", rc ? "stopped at the drain's bound: what was left is counted"
-							 : "stopped clean");
+	if (rc == -ETIMEDOUT)
+		sl_log(SL_LOG_WARN, "app", "stopped at the drain's bound: what was left is counted");
+	else if (rc)
+		sl_log(SL_LOG_WARN, "app", "stopped; the next start recovers the log");
+	else
+		sl_log(SL_LOG_INFO, "app", "stopped clean");
 	return EXIT_SUCCESS;
 }
 

@@ -34,6 +34,8 @@ static void frames(FILE *f, const struct sl_ledger *l)
 	    l->in_flight);
 	one(f, "sluice_records_lost_at_crash_total", SL_PROM_COUNTER,
 	    "Records accepted and lost when the process died.", l->lost_at_crash);
+	one(f, "sluice_starts_total", SL_PROM_COUNTER, "Starts since the data directory was made.", l->starts);
+	one(f, "sluice_crashes_total", SL_PROM_COUNTER, "Starts that found no clean stop.", l->crashes);
 	one(f, "sluice_ledger_difference", SL_PROM_GAUGE, "Frames and records that do not add up; 0 in health.",
 	    l->difference);
 }
@@ -108,6 +110,24 @@ static void partitions(FILE *f, struct sl_store *s)
 	}
 }
 
+static void ports(FILE *f, struct sl_dataplane *dp)
+{
+	struct sl_dp_port_status st[SL_CFG_PORTS_MAX];
+	unsigned n = sl_dp_ports(dp, st, SL_ARRAY_SIZE(st));
+
+	sl_prom_family(f, "sluice_port_up", SL_PROM_GAUGE, "1 if a port's link is up.");
+	for (unsigned i = 0; i < n; i++)
+		sl_prom_u64(f, "sluice_port_up",
+			    (const struct sl_prom_label[]){{"port", st[i].name}, {"backend", st[i].backend}},
+			    2, st[i].link);
+	sl_prom_family(f, "sluice_port_loss_exact", SL_PROM_GAUGE,
+		       "1 if the back end's losses are counted exactly.");
+	for (unsigned i = 0; i < n; i++)
+		sl_prom_u64(f, "sluice_port_loss_exact",
+			    (const struct sl_prom_label[]){{"port", st[i].name}, {"backend", st[i].backend}},
+			    2, st[i].loss_exact);
+}
+
 static void storage(FILE *f, struct sl_store *s)
 {
 	struct sl_store_stats st;
@@ -147,6 +167,11 @@ static void kafka(FILE *f, struct sl_kafka *k)
 	one(f, "sluice_kafka_received_bytes_total", SL_PROM_COUNTER, "Bytes received.", st.bytes_in);
 	one(f, "sluice_kafka_sent_bytes_total", SL_PROM_COUNTER, "Bytes sent.", st.bytes_out);
 	one(f, "sluice_kafka_memory_bytes", SL_PROM_GAUGE, "Memory held by connections.", st.memory_bytes);
+	one(f, "sluice_kafka_produced_records_total", SL_PROM_COUNTER, "Records taken from producers.",
+	    st.produce_records);
+	one(f, "sluice_kafka_fetched_bytes_total", SL_PROM_COUNTER, "Bytes of record batches sent.", st.fetch_bytes);
+	one(f, "sluice_kafka_fetches_from_disk_total", SL_PROM_COUNTER, "Fetches that memory could not serve.",
+	    st.fetch_from_disk);
 	one(f, "sluice_kafka_produce_errors_total", SL_PROM_COUNTER, "Partitions of produce requests answered with an error.",
 	    st.produce_errors);
 }
@@ -162,6 +187,7 @@ void sl_gateway_metrics(struct sl_gateway *g, FILE *f)
 	    atomic_load_explicit(&g->ready, memory_order_acquire));
 	one(f, "sluice_uptime_seconds", SL_PROM_GAUGE, "Since the process started.",
 	    (sl_clock_mono_ns() - g->started_ns) / 1000000000);
+	ports(f, g->dp);
 	frames(f, &l);
 	records(f, &l);
 	partitions(f, g->store);

@@ -172,8 +172,7 @@ _Static_assert(sizeof(((struct sl_config *)0)->storage.segment_bytes) ==
 const struct sl_key SL_KEYS[] = {
 	SECTION("gateway", "The box itself."),
 	{.path = "gateway/id", .type = &SL_T_NAME, CFG(gateway.id), .flags = SL_KEY_REQUIRED,
-	 .help = "Names this box at the centre: 1 to 63 of letters, digits, `.`, `_`, `-`. A data "
-		 "directory belongs to the gateway that made it."},
+	 .help = "Names this box at the centre: 1 to 63 of letters, digits, `.`, `_`, `-`."},
 	{.path = "gateway/data", .type = &SL_T_PATH, CFG(gateway.data), .def = "/var/lib/sluice",
 	 .help = "The data directory, made if missing: Kafka's log in `log/`, our own state in "
 		 "`state/`."},
