@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "inet_sum.h"
+#include "listen_table.h"
 
 enum {
 	ETH_HDR = 14,
@@ -46,239 +47,50 @@ enum {
 	UDP_CSUM_OFF = 6,
 };
 
-/* One row per (address, port); an address of zeros is "any". Open addressing, linear steps. */
-struct entry4 {
-	uint32_t addr; /* as loaded from the wire */
-	uint16_t udp;
-	uint16_t idx; /* listener + 1; 0 = free */
-};
-struct entry6 {
-	uint64_t addr[2];
-	uint16_t udp;
-	uint16_t idx;
-};
-
 struct sl_classifier {
-	bool any4, any6;       /* a listener without an address */
-	bool listed4, listed6; /* a listener with one */
+	struct sl_listen_table t;
 	bool trust_partial, trust_all;
-	uint32_t mask;  /* slots of each table - 1 */
-	uint64_t own4;  /* a bit per hash of each listed address: may it be one of ours? */
-	uint64_t own6;
 	sl_inet_sum_fn sum;
-	struct entry4 *t4;
-	struct entry6 *t6;
 };
 
-_Static_assert(SL_CFG_LISTENERS_MAX < UINT16_MAX, "entry idx is 16 bits");
-
-SL_INLINE uint32_t load32(const uint8_t *p)
-{
-	uint32_t v;
-	memcpy(&v, p, 4);
-	return v;
-}
-
-SL_INLINE uint32_t hash4(uint32_t addr, uint16_t udp)
-{
-	uint32_t h = addr * 0x9e3779b1u ^ (uint32_t)udp * 0x85ebca77u;
-	return h ^ h >> 15;
-}
-
-SL_INLINE uint32_t hash6(const uint64_t a[2], uint16_t udp)
-{
-	uint64_t m = (a[0] * 0x9e3779b97f4a7c15u) ^ (a[1] * 0xc2b2ae3d27d4eb4fu);
-	return hash4((uint32_t)(m >> 32), udp);
-}
-
-SL_INLINE uint64_t own_bit4(uint32_t addr)
-{
-	return UINT64_C(1) << ((addr * 0x9e3779b1u) >> 26);
-}
-
-SL_INLINE uint64_t own_bit6(const uint64_t a[2])
-{
-	return UINT64_C(1) << (((a[0] ^ a[1]) * 0x9e3779b97f4a7c15u) >> 58);
-}
-
-/* Listener + 1, or 0. */
-SL_INLINE uint16_t find4(const struct sl_classifier *c, uint32_t addr, uint16_t udp)
-{
-	for (uint32_t i = hash4(addr, udp);; i++) {
-		const struct entry4 *e = &c->t4[i & c->mask];
-		if ((e->addr == addr && e->udp == udp) || e->idx == 0)
-			return e->idx;
-	}
-}
-
-SL_INLINE uint16_t find6(const struct sl_classifier *c, const uint64_t addr[2], uint16_t udp)
-{
-	for (uint32_t i = hash6(addr, udp);; i++) {
-		const struct entry6 *e = &c->t6[i & c->mask];
-		if ((e->addr[0] == addr[0] && e->addr[1] == addr[1] && e->udp == udp) ||
-		    e->idx == 0)
-			return e->idx;
-	}
-}
-
-SL_INLINE bool multicast4(const uint8_t *a)
-{
-	return (a[0] & 0xf0) == 0xe0;
-}
-
-/* ---- building ------------------------------------------------------------------------------ */
-
-static int add4(struct sl_classifier *c, uint32_t addr, uint16_t udp, uint16_t idx)
-{
-	if (find4(c, addr, udp))
-		return -EINVAL;
-	uint32_t i = hash4(addr, udp);
-	while (c->t4[i & c->mask].idx)
-		i++;
-	c->t4[i & c->mask] = (struct entry4){.addr = addr, .udp = udp, .idx = idx};
-	if (addr == 0) {
-		c->any4 = true;
-	} else {
-		c->listed4 = true;
-		c->own4 |= own_bit4(addr);
-	}
-	return 0;
-}
-
-static int add6(struct sl_classifier *c, const uint64_t addr[2], uint16_t udp, uint16_t idx)
-{
-	if (find6(c, addr, udp))
-		return -EINVAL;
-	uint32_t i = hash6(addr, udp);
-	while (c->t6[i & c->mask].idx)
-		i++;
-	c->t6[i & c->mask] =
-		(struct entry6){.addr = {addr[0], addr[1]}, .udp = udp, .idx = idx};
-	if ((addr[0] | addr[1]) == 0) {
-		c->any6 = true;
-	} else {
-		c->listed6 = true;
-		c->own6 |= own_bit6(addr);
-	}
-	return 0;
-}
-
-static int add_listener(struct sl_classifier *c, const struct sl_cfg_listener *l, uint16_t idx)
-{
-	uint64_t a6[2] = {0, 0};
-	int rc = 0;
-
-	if (l->addr.family == 6)
-		memcpy(a6, l->addr.ip, 16);
-	if (l->addr.family != 6)
-		rc = add4(c, l->addr.family == 4 ? load32(l->addr.ip) : 0, l->udp, idx);
-	if (!rc && l->addr.family != 4)
-		rc = add6(c, a6, l->udp, idx);
-	return rc;
-}
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int sl_cls_new(const struct sl_cls_cfg *cfg, struct sl_classifier **ret_cls)
 {
-	uint32_t n = 0, slots = 16;
-	int rc = -ENOMEM;
-
-	for (uint32_t i = 0; i < cfg->listener_cnt; i++)
-		n += cfg->listener[i].port == cfg->port;
-	while (slots < 4 * n)
-		slots *= 2;
 	struct sl_classifier *c = calloc(1, sizeof(*c));
+
 	if (!c)
+		return -ENOMEM;
+	int rc = sl_lt_init(&c->t, cfg->listener, cfg->listener_cnt, cfg->port);
+	if (rc) {
+		free(c);
 		return rc;
-	c->t4 = calloc(slots, sizeof(*c->t4));
-	c->t6 = calloc(slots, sizeof(*c->t6));
-	if (!c->t4 || !c->t6)
-		goto fail;
-	c->mask = slots - 1;
+	}
 	c->trust_partial = cfg->trust_partial_csum;
 	c->trust_all = cfg->trust_all_csum;
 	c->sum = sl_inet_sum_best();
-	for (uint32_t i = 0; i < cfg->listener_cnt; i++) {
-		if (cfg->listener[i].port != cfg->port)
-			continue;
-		rc = add_listener(c, &cfg->listener[i], (uint16_t)(i + 1));
-		if (rc)
-			goto fail;
-	}
 	*ret_cls = c;
 	return 0;
-fail:
-	sl_cls_free(c);
-	return rc;
 }
 
 void sl_cls_free(struct sl_classifier *c)
 {
 	if (!c)
 		return;
-	free(c->t4);
-	free(c->t6);
+	sl_lt_fini(&c->t);
 	free(c);
 }
 
-/* ---- addresses ----------------------------------------------------------------------------- */
-
-SL_INLINE uint16_t lookup4(const struct sl_classifier *c, const uint8_t *dst, uint16_t udp)
-{
-	uint16_t idx = c->listed4 ? find4(c, load32(dst), udp) : 0;
-	if (!idx && c->any4 && !multicast4(dst))
-		idx = find4(c, 0, udp);
-	return idx;
-}
-
-SL_INLINE uint16_t lookup6(const struct sl_classifier *c, const uint8_t *dst, uint16_t udp)
-{
-	static const uint64_t any[2];
-	uint64_t a[2];
-	uint16_t idx = 0;
-
-	if (c->listed6) {
-		memcpy(a, dst, 16);
-		idx = find6(c, a, udp);
-	}
-	if (!idx && c->any6 && dst[0] != 0xff)
-		idx = find6(c, any, udp);
-	return idx;
-}
-
-/* Is it the address of any listener, whatever its port? Off the hot path. */
-SL_COLD static bool ours4(const struct sl_classifier *c, const uint8_t *addr, bool with_any)
-{
-	uint32_t a = load32(addr);
-
-	if (with_any && c->any4 && !multicast4(addr))
-		return true;
-	for (uint32_t i = 0; i <= c->mask; i++)
-		if (c->t4[i].idx && a && c->t4[i].addr == a)
-			return true;
-	return false;
-}
-
-SL_COLD static bool ours6(const struct sl_classifier *c, const uint8_t *addr, bool with_any)
-{
-	uint64_t a[2];
-
-	memcpy(a, addr, 16);
-	if (with_any && c->any6 && addr[0] != 0xff)
-		return true;
-	for (uint32_t i = 0; i <= c->mask; i++)
-		if (c->t6[i].idx && (a[0] | a[1]) && c->t6[i].addr[0] == a[0] &&
-		    c->t6[i].addr[1] == a[1])
-			return true;
-	return false;
-}
+/* ---- sources that nobody may have
+ * ---------------------------------------------------------------- */
 
 SL_INLINE bool bad_source4(const struct sl_classifier *c, const uint8_t *src, const uint8_t *dst)
 {
-	uint32_t s = load32(src);
+	uint32_t s = sl_lt_load32(src);
 
-	if (src[0] == 0 || src[0] == 127 || src[0] >= 224 || s == load32(dst))
+	if (src[0] == 0 || src[0] == 127 || src[0] >= 224 || s == sl_lt_load32(dst))
 		return true;
-	return sl_unlikely(c->own4 & own_bit4(s)) && ours4(c, src, false);
+	return sl_unlikely(c->t.own4 & sl_lt_own_bit4(s)) && sl_lt_ours4(&c->t, src, false);
 }
 
 SL_INLINE bool bad_source6(const struct sl_classifier *c, const uint8_t *src, const uint8_t *dst)
@@ -291,7 +103,7 @@ SL_INLINE bool bad_source6(const struct sl_classifier *c, const uint8_t *src, co
 		return true;
 	if (s[0] == 0 && (s[1] == 0 || s[1] == UINT64_C(1) << 56)) /* :: and ::1 */
 		return true;
-	return sl_unlikely(c->own6 & own_bit6(s)) && ours6(c, src, false);
+	return sl_unlikely(c->t.own6 & sl_lt_own_bit6(s)) && sl_lt_ours6(&c->t, src, false);
 }
 
 /* ---- UDP ----------------------------------------------------------------------------------- */
@@ -342,10 +154,10 @@ SL_INLINE bool good_header4(const uint8_t *ip, uint32_t hl)
 }
 
 /* UDP over IPv4 that is not whole or too short for a UDP header: no port to go by. */
-SL_COLD static enum sl_frame_row odd4(const struct sl_classifier *c, const uint8_t *ip,
-				      uint32_t hl, uint32_t left)
+SL_COLD static enum sl_frame_row odd4(const struct sl_classifier *c, const uint8_t *ip, uint32_t hl,
+				      uint32_t left)
 {
-	if (!ours4(c, ip + IP4_DST_OFF, true))
+	if (!sl_lt_ours4(&c->t, ip + IP4_DST_OFF, true))
 		return SL_FR_OTHER;
 	if (left < hl)
 		return SL_FR_BAD_TRUNCATED;
@@ -375,10 +187,10 @@ SL_INLINE enum sl_frame_row classify4(const struct sl_classifier *c, const uint8
 		return odd4(c, ip, hl, left);
 	const uint8_t *udp = ip + hl;
 	uint16_t dport = sl_be16(udp + UDP_DPORT_OFF);
-	uint16_t idx = lookup4(c, ip + IP4_DST_OFF, dport);
+	uint16_t idx = sl_lt_lookup4(&c->t, ip + IP4_DST_OFF, dport);
 	if (sl_unlikely(idx == 0))
-		return dport == 0 && ours4(c, ip + IP4_DST_OFF, true) ? SL_FR_BAD_UDP_PORT
-								      : SL_FR_OTHER;
+		return dport == 0 && sl_lt_ours4(&c->t, ip + IP4_DST_OFF, true) ? SL_FR_BAD_UDP_PORT
+										: SL_FR_OTHER;
 	if (sl_unlikely(total > left))
 		return SL_FR_BAD_TRUNCATED;
 	if (sl_unlikely(!good_header4(ip, hl)))
@@ -388,7 +200,7 @@ SL_INLINE enum sl_frame_row classify4(const struct sl_classifier *c, const uint8
 		return SL_FR_BAD_IP_SOURCE;
 	pkt->listener = idx - 1;
 	pkt->family = 4;
-	uint64_t pseudo = (uint64_t)load32(pkt->src) + load32(ip + IP4_DST_OFF);
+	uint64_t pseudo = (uint64_t)sl_lt_load32(pkt->src) + sl_lt_load32(ip + IP4_DST_OFF);
 	return check_udp(c, udp, total - hl, pseudo, pkt);
 }
 
@@ -398,7 +210,7 @@ struct ext6 {
 	const uint8_t *p; /* the header after the extensions */
 	uint32_t left;    /* bytes from there that belong to the payload and lie in the frame */
 	uint8_t next;
-	bool cut;         /* the frame ends before the payload does */
+	bool cut; /* the frame ends before the payload does */
 };
 
 /*
@@ -473,7 +285,7 @@ SL_INLINE enum sl_frame_row classify6(const struct sl_classifier *c, const uint8
 			 .next = ip[IP6_NEXT_OFF],
 			 .cut = plen > left - IP6_HDR};
 	if (sl_unlikely(x.next != PROTO_UDP)) {
-		if (!is_ext6(x.next) || !ours6(c, dst, true))
+		if (!is_ext6(x.next) || !sl_lt_ours6(&c->t, dst, true))
 			return SL_FR_OTHER;
 		enum sl_frame_row row = skip6(&x);
 		if (row != SL_FR_ACCEPTED)
@@ -482,13 +294,14 @@ SL_INLINE enum sl_frame_row classify6(const struct sl_classifier *c, const uint8
 			return SL_FR_OTHER;
 	}
 	if (sl_unlikely(x.left < UDP_HDR))
-		return !ours6(c, dst, true) ? SL_FR_OTHER
-		       : x.cut		    ? SL_FR_BAD_TRUNCATED
-					    : SL_FR_BAD_UDP_LENGTH;
+		return !sl_lt_ours6(&c->t, dst, true) ? SL_FR_OTHER
+		       : x.cut                        ? SL_FR_BAD_TRUNCATED
+						      : SL_FR_BAD_UDP_LENGTH;
 	uint16_t dport = sl_be16(x.p + UDP_DPORT_OFF);
-	uint16_t idx = lookup6(c, dst, dport);
+	uint16_t idx = sl_lt_lookup6(&c->t, dst, dport);
 	if (sl_unlikely(idx == 0))
-		return dport == 0 && ours6(c, dst, true) ? SL_FR_BAD_UDP_PORT : SL_FR_OTHER;
+		return dport == 0 && sl_lt_ours6(&c->t, dst, true) ? SL_FR_BAD_UDP_PORT
+								   : SL_FR_OTHER;
 	if (sl_unlikely(x.cut))
 		return SL_FR_BAD_TRUNCATED;
 	pkt->src = ip + IP6_SRC_OFF;

@@ -20,8 +20,8 @@
 #include "sluice/counters.h"
 #include "sluice/wire.h"
 
-#define SL_CLS_VLAN_MAX 2       /* tags */
-#define SL_CLS_EXT_MAX 4        /* IPv6 extension headers */
+#define SL_CLS_VLAN_MAX      2   /* tags */
+#define SL_CLS_EXT_MAX       4   /* IPv6 extension headers */
 #define SL_CLS_EXT_BYTES_MAX 256 /* all of them together */
 
 struct sl_classifier;
@@ -40,8 +40,8 @@ struct sl_pkt {
 	const uint8_t *src;      /* 4 or 16 bytes, network order */
 	uint16_t listener;       /* index into sl_cls_cfg.listener */
 	uint16_t sport;
-	uint8_t family;          /* 4 or 6 */
-	bool csum_trusted;       /* good only because the port trusts partial checksums */
+	uint8_t family;    /* 4 or 6 */
+	bool csum_trusted; /* good only because the port trusts partial checksums */
 };
 
 /* Control. -ENOMEM; -EINVAL: two listeners want the same address and UDP port. */

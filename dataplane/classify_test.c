@@ -65,8 +65,9 @@ static enum sl_frame_row row_of(const struct sl_classifier *c, const uint8_t *p,
 	return row;
 }
 
-#define ROW(c, f, want) assert_string_equal(sl_frame_row_name(row_of(c, (f)->buf, (f)->len, NULL)), \
-					    sl_frame_row_name(SL_FR_##want))
+#define ROW(c, f, want)                                                                            \
+	assert_string_equal(sl_frame_row_name(row_of(c, (f)->buf, (f)->len, NULL)),                \
+			    sl_frame_row_name(SL_FR_##want))
 
 static void good(void **st)
 {
@@ -134,15 +135,15 @@ static void addresses(void **st)
 		uint16_t port;
 		int listener; /* -1: other */
 	} rows[] = {
-		{"10.77.0.1", 5514, L_V4},	  {"10.77.0.2", 5514, -1},
-		{"10.77.0.2", 5515, L_V4_B},	  {"10.77.0.1", 6000, L_ANY},
-		{"192.0.2.77", 6000, L_ANY},	  {"255.255.255.255", 6000, L_ANY},
-		{"255.255.255.255", 5514, -1},	  {"239.1.2.3", 5514, L_GROUP},
-		{"239.1.2.4", 5514, -1},	  {"239.1.2.3", 6000, -1},
-		{"10.77.0.255", 5514, L_BCAST},	  {"10.77.0.1", 7000, -1},
-		{"10.77.0.1", 5515, -1},	  {"fd00::1", 5514, L_V6},
-		{"fd00::2", 5514, -1},		  {"fd00::2", 6000, L_ANY},
-		{"ff02::9", 5514, L_GROUP6},	  {"ff02::9", 6000, -1},
+		{"10.77.0.1", 5514, L_V4},      {"10.77.0.2", 5514, -1},
+		{"10.77.0.2", 5515, L_V4_B},    {"10.77.0.1", 6000, L_ANY},
+		{"192.0.2.77", 6000, L_ANY},    {"255.255.255.255", 6000, L_ANY},
+		{"255.255.255.255", 5514, -1},  {"239.1.2.3", 5514, L_GROUP},
+		{"239.1.2.4", 5514, -1},        {"239.1.2.3", 6000, -1},
+		{"10.77.0.255", 5514, L_BCAST}, {"10.77.0.1", 7000, -1},
+		{"10.77.0.1", 5515, -1},        {"fd00::1", 5514, L_V6},
+		{"fd00::2", 5514, -1},          {"fd00::2", 6000, L_ANY},
+		{"ff02::9", 5514, L_GROUP6},    {"ff02::9", 6000, -1},
 		{"ff02::1", 6000, -1},
 	};
 
@@ -218,7 +219,7 @@ static void ip4_rows(void **st)
 
 static void ip4_sources(void **st)
 {
-	static const char *const bad[] = {"0.0.0.0",   "0.1.2.3",	  "127.0.0.1", "224.0.0.1",
+	static const char *const bad[] = {"0.0.0.0",   "0.1.2.3",         "127.0.0.1", "224.0.0.1",
 					  "240.0.0.1", "255.255.255.255", "10.77.0.1", "10.77.0.2"};
 	struct tf f;
 
@@ -479,14 +480,22 @@ static void many_listeners(SL_UNUSED void **st)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good),		    cmocka_unit_test(empty_and_padding),
-		cmocka_unit_test(vlans),	    cmocka_unit_test(addresses),
-		cmocka_unit_test(link_rows),	    cmocka_unit_test(ip4_rows),
-		cmocka_unit_test(ip4_sources),	    cmocka_unit_test(udp_rows),
-		cmocka_unit_test(not_ours_is_other), cmocka_unit_test(fragments_need_an_address),
-		cmocka_unit_test(partial_checksums), cmocka_unit_test(ip6_rows),
-		cmocka_unit_test(ip6_extensions),   cmocka_unit_test(every_truncation),
-		cmocka_unit_test(spoiled),	    cmocka_unit_test(two_want_the_same),
+		cmocka_unit_test(good),
+		cmocka_unit_test(empty_and_padding),
+		cmocka_unit_test(vlans),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(link_rows),
+		cmocka_unit_test(ip4_rows),
+		cmocka_unit_test(ip4_sources),
+		cmocka_unit_test(udp_rows),
+		cmocka_unit_test(not_ours_is_other),
+		cmocka_unit_test(fragments_need_an_address),
+		cmocka_unit_test(partial_checksums),
+		cmocka_unit_test(ip6_rows),
+		cmocka_unit_test(ip6_extensions),
+		cmocka_unit_test(every_truncation),
+		cmocka_unit_test(spoiled),
+		cmocka_unit_test(two_want_the_same),
 		cmocka_unit_test(many_listeners),
 	};
 

@@ -16,7 +16,8 @@
 
 #include "dp_int.h"
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------------------
+ */
 
 static int build(struct sl_dataplane *dp, char *err, size_t errlen)
 {
@@ -66,7 +67,8 @@ void sl_dp_free(struct sl_dataplane *dp)
 	free(dp);
 }
 
-/* ---- starting ------------------------------------------------------------------------------------ */
+/* ---- starting
+ * ------------------------------------------------------------------------------------ */
 
 static int start_writers(struct sl_dataplane *dp, char *err, size_t errlen)
 {
@@ -125,7 +127,8 @@ int sl_dp_start(struct sl_dataplane *dp, char *err, size_t errlen)
 	return rc;
 }
 
-/* ---- stopping ------------------------------------------------------------------------------------ */
+/* ---- stopping
+ * ------------------------------------------------------------------------------------ */
 
 static void stop_ingest(struct sl_dataplane *dp)
 {
@@ -172,7 +175,8 @@ int sl_dp_stop(struct sl_dataplane *dp, uint64_t deadline_ns)
 	return stop_writers(dp, deadline_ns);
 }
 
-/* ---- watching ------------------------------------------------------------------------------------ */
+/* ---- watching
+ * ------------------------------------------------------------------------------------ */
 
 void sl_dp_housekeep(struct sl_dataplane *dp)
 {
@@ -217,9 +221,11 @@ unsigned sl_dp_lcores(struct sl_dataplane *dp, char (*ret)[64], unsigned n)
 	unsigned k = 0;
 
 	for (uint32_t i = 0; i < dp->ingest_cnt && k < n; i++)
-		snprintf(ret[k++], sizeof(*ret), "ingest %u on cpu %u", i, dp->lcores.ingest_cpu[i]);
+		snprintf(ret[k++], sizeof(*ret), "ingest %u on cpu %u", i,
+			 dp->lcores.ingest_cpu[i]);
 	for (uint32_t i = 0; i < dp->writer_cnt && k < n; i++)
-		snprintf(ret[k++], sizeof(*ret), "writer %u on cpu %u", i, dp->lcores.writer_cpu[i]);
+		snprintf(ret[k++], sizeof(*ret), "writer %u on cpu %u", i,
+			 dp->lcores.writer_cpu[i]);
 	return k;
 }
 

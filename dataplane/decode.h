@@ -19,7 +19,7 @@
 #define SL_NOTE(id) (1u << SL_NR_##id)
 
 struct sl_decoded {
-	uint32_t notes;       /* SL_NOTE() bits */
+	uint32_t notes; /* SL_NOTE() bits */
 	uint32_t hdr_cnt;
 	struct sl_slice host; /* as the sender claims; p NULL: not there */
 	struct sl_hdr hdr[SL_DECODE_HDRS_MAX];
@@ -37,7 +37,7 @@ struct sl_decoder {
 	enum sl_protocol protocol;
 	const char *name; /* as in the config */
 	sl_decode_fn decode;
-	bool has_host;    /* fills ret->host: `key: host` makes sense */
+	bool has_host; /* fills ret->host: `key: host` makes sense */
 };
 
 /* NULL: a protocol that this version does not have. Any thread. */

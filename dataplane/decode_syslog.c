@@ -12,9 +12,9 @@
 #include "text_scan.h"
 
 enum {
-	PRI_DEFAULT = 13,  /* user, notice */
+	PRI_DEFAULT = 13, /* user, notice */
 	PRI_MAX = 191,
-	HOST_MAX = 255,    /* RFC 5424 section 6 */
+	HOST_MAX = 255, /* RFC 5424 section 6 */
 	APP_MAX = 48,
 	PROCID_MAX = 128,
 	MSGID_MAX = 32,
@@ -24,11 +24,11 @@ enum {
 
 /* RFC 5427, section 3. */
 static const struct sl_slice facilities[] = {
-	SL_LIT("kern"),   SL_LIT("user"),   SL_LIT("mail"),     SL_LIT("daemon"), SL_LIT("auth"),
-	SL_LIT("syslog"), SL_LIT("lpr"),    SL_LIT("news"),     SL_LIT("uucp"),   SL_LIT("cron"),
-	SL_LIT("authpriv"), SL_LIT("ftp"),  SL_LIT("ntp"),      SL_LIT("audit"),  SL_LIT("console"),
-	SL_LIT("cron2"),  SL_LIT("local0"), SL_LIT("local1"),   SL_LIT("local2"), SL_LIT("local3"),
-	SL_LIT("local4"), SL_LIT("local5"), SL_LIT("local6"),   SL_LIT("local7"),
+	SL_LIT("kern"),     SL_LIT("user"),   SL_LIT("mail"),   SL_LIT("daemon"), SL_LIT("auth"),
+	SL_LIT("syslog"),   SL_LIT("lpr"),    SL_LIT("news"),   SL_LIT("uucp"),   SL_LIT("cron"),
+	SL_LIT("authpriv"), SL_LIT("ftp"),    SL_LIT("ntp"),    SL_LIT("audit"),  SL_LIT("console"),
+	SL_LIT("cron2"),    SL_LIT("local0"), SL_LIT("local1"), SL_LIT("local2"), SL_LIT("local3"),
+	SL_LIT("local4"),   SL_LIT("local5"), SL_LIT("local6"), SL_LIT("local7"),
 };
 static const struct sl_slice severities[] = {
 	SL_LIT("emerg"),   SL_LIT("alert"),  SL_LIT("crit"), SL_LIT("err"),
@@ -143,7 +143,8 @@ static bool sd_ok(const uint8_t *p, const uint8_t *end)
 	return p && (n || p[-1] == '-') && (p == end || *p == ' ');
 }
 
-/* ---- the two kinds ----------------------------------------------------------------------------- */
+/* ---- the two kinds -----------------------------------------------------------------------------
+ */
 
 /* c is behind "<PRI>1 ". */
 SL_INLINE void parse_5424(struct cur *c, struct fields *f, struct sl_decoded *ret)

@@ -12,8 +12,8 @@ static enum sl_frame_row run(enum sl_protocol proto, const char *s, size_t len, 
 	uint8_t *b = calloc(1, len + !len);
 
 	memcpy(b, s, len);
-	enum sl_frame_row row = sl_decoder_for(proto)->decode(
-		(struct sl_slice){b, (uint32_t)len}, wanted, d);
+	enum sl_frame_row row =
+		sl_decoder_for(proto)->decode((struct sl_slice){b, (uint32_t)len}, wanted, d);
 	assert_true(d->hdr_cnt <= SL_DECODE_HDRS_MAX);
 	for (uint32_t i = 0; i < d->hdr_cnt; i++) {
 		struct sl_slice *v = &d->hdr[i].value;
@@ -56,13 +56,13 @@ static void raw(SL_UNUSED void **st)
 	assert_null(sl_decoder_for((enum sl_protocol)99));
 }
 
-#define N5424 SL_NOTE(SYSLOG_RFC5424)
-#define N3164 SL_NOTE(SYSLOG_RFC3164)
-#define NOPRI SL_NOTE(SYSLOG_NO_PRI)
+#define N5424   SL_NOTE(SYSLOG_RFC5424)
+#define N3164   SL_NOTE(SYSLOG_RFC3164)
+#define NOPRI   SL_NOTE(SYSLOG_NO_PRI)
 #define BADDATE SL_NOTE(SYSLOG_BAD_DATE)
-#define BADSD SL_NOTE(SYSLOG_BAD_SD)
-#define BIN SL_NOTE(SYSLOG_BINARY)
-#define X "(none)"
+#define BADSD   SL_NOTE(SYSLOG_BAD_SD)
+#define BIN     SL_NOTE(SYSLOG_BINARY)
+#define X       "(none)"
 
 struct row {
 	const char *msg;
@@ -220,8 +220,10 @@ static void truncations_and_spoils(SL_UNUSED void **st)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(raw),	  cmocka_unit_test(syslog_rows),
-		cmocka_unit_test(syslog_empty), cmocka_unit_test(limits),
+		cmocka_unit_test(raw),
+		cmocka_unit_test(syslog_rows),
+		cmocka_unit_test(syslog_empty),
+		cmocka_unit_test(limits),
 		cmocka_unit_test(truncations_and_spoils),
 	};
 

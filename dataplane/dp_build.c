@@ -5,13 +5,13 @@
  */
 #include <errno.h>
 #include <rte_cycles.h>
-#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "dp_int.h"
+#include "dp_mem.h"
 #include "plan.h"
 #include "pool.h"
 
@@ -25,7 +25,8 @@ int sl_dp_fail(int rc, char *err, size_t errlen, const char *fmt, ...)
 	return rc;
 }
 
-/* ---- ports and their pools ---------------------------------------------------------------------- */
+/* ---- ports and their pools ----------------------------------------------------------------------
+ */
 
 static int make_pool(struct sl_dataplane *dp, uint32_t i, uint32_t mbufs, char *err, size_t errlen)
 {
@@ -37,8 +38,8 @@ static int make_pool(struct sl_dataplane *dp, uint32_t i, uint32_t mbufs, char *
 	if (p->pool)
 		return 0;
 	return sl_dp_fail(-ENOMEM, err, errlen,
-		    "port %s: no memory for %u packets of %u bytes; raise dataplane.memory",
-		    dp->config->port[i].name, mbufs, p->data_room);
+			  "port %s: no memory for %u packets of %u bytes; raise dataplane.memory",
+			  dp->config->port[i].name, mbufs, p->data_room);
 }
 
 static int copy_listeners(struct sl_dataplane *dp, uint32_t i, uint32_t *ret_cnt)
@@ -63,6 +64,11 @@ int sl_dp_build_port(struct sl_dataplane *dp, uint32_t i, char *err, size_t errl
 	struct dp_port *p = &dp->port[i];
 	uint32_t mbufs, listeners;
 
+	if (c->port[i].loop && c->port[i].pace_capture)
+		return sl_dp_fail(
+			-EINVAL, err, errlen,
+			"port %s: `pace: capture` and `replay: forever` exclude each other",
+			c->port[i].name);
 	int rc = sl_port_needs(&c->port[i], &p->data_room, &mbufs, err, errlen);
 	if (rc)
 		return rc;
@@ -93,8 +99,8 @@ int sl_dp_build_port(struct sl_dataplane *dp, uint32_t i, char *err, size_t errl
 	rc = sl_cls_new(&cc, &p->cls);
 	if (rc)
 		return sl_dp_fail(rc, err, errlen, "port %s: %s", c->port[i].name,
-			    rc == -EINVAL ? "two listeners want the same address and UDP port"
-					  : strerror(-rc));
+				  rc == -EINVAL ? "two listeners want the same address and UDP port"
+						: strerror(-rc));
 	return 0;
 }
 
@@ -107,7 +113,8 @@ static void close_port(struct dp_port *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* ---- topics ------------------------------------------------------------------------------------ */
+/* ---- topics ------------------------------------------------------------------------------------
+ */
 
 void sl_dp_refresh_topics(struct sl_dataplane *dp)
 {
@@ -134,7 +141,7 @@ int sl_dp_build_topics(struct sl_dataplane *dp, char *err, size_t errlen)
 		uint32_t k = 0;
 		if (!t)
 			return sl_dp_fail(-ENOENT, err, errlen, "listener %s: there is no topic %s",
-				    l->name, l->topic);
+					  l->name, l->topic);
 		while (k < dp->topics && dp->topic[k].topic != t)
 			k++;
 		if (k == dp->topics)
@@ -145,12 +152,8 @@ int sl_dp_build_topics(struct sl_dataplane *dp, char *err, size_t errlen)
 	return 0;
 }
 
-/* ---- writers, ingest loops ----------------------------------------------------------------------- */
-
-static void *alloc_zeroed(size_t bytes, size_t align)
-{
-	return rte_zmalloc("sluice", bytes, (unsigned)SL_MIN(align, (size_t)4096));
-}
+/* ---- writers, ingest loops
+ * ----------------------------------------------------------------------- */
 
 /* What one ingest lcore works with, put together for sl_ingest_new(). */
 struct assembly {
@@ -170,6 +173,7 @@ static void assemble_port(struct sl_dataplane *dp, struct assembly *a, uint32_t 
 		.eth_id = sl_port_id(p->port),
 		.fd = -1, /* known once the port has started */
 		.patient = dp->config->port[i].backend == SL_BE_PCAP,
+		.paced = dp->config->port[i].pace_capture,
 		.port = p->port,
 		.cls = p->cls,
 	};
@@ -231,11 +235,11 @@ static int build_ingest(struct sl_dataplane *dp, uint32_t n, struct assembly *a,
 	int rc = sl_plan_batches(c, dp->ingest_cnt, a->partitions, a->datagram_max + a->key_max,
 				 &plan);
 	if (rc)
-		return sl_dp_fail(rc, err, errlen,
-			    "%u partitions need more memory for batches than dataplane.memory "
-			    "leaves (%llu MiB)",
-			    a->partitions,
-			    (unsigned long long)(c->dataplane.memory_bytes >> 20));
+		return sl_dp_fail(
+			rc, err, errlen,
+			"%u partitions need more memory for batches than dataplane.memory "
+			"leaves (%llu MiB)",
+			a->partitions, (unsigned long long)(c->dataplane.memory_bytes >> 20));
 	for (uint32_t w = 0; w < dp->writer_cnt; w++)
 		a->waker[w] = sl_writer_waker(dp->writer[w]);
 	struct sl_ingest_cfg ic = {
@@ -255,8 +259,8 @@ static int build_ingest(struct sl_dataplane *dp, uint32_t n, struct assembly *a,
 			    .batch_cnt = plan.batch_cnt,
 			    .large_bytes = plan.large_bytes,
 			    .linger_ns = (uint64_t)c->dataplane.linger_us * 1000,
-			    .alloc = alloc_zeroed,
-			    .release = rte_free},
+			    .alloc = sl_dp_mem_alloc,
+			    .release = sl_dp_mem_free},
 	};
 	rc = make_lanes(dp, in, plan.batch_cnt + SL_OB_LARGE_CNT);
 	ic.batches.handoff = in->lane;
@@ -281,7 +285,8 @@ int sl_dp_build_ingest(struct sl_dataplane *dp, uint32_t n, char *err, size_t er
 	return rc;
 }
 
-/* ---- writers ------------------------------------------------------------------------------------ */
+/* ---- writers ------------------------------------------------------------------------------------
+ */
 
 int sl_dp_build_writers(struct sl_dataplane *dp, char *err, size_t errlen)
 {

@@ -26,7 +26,7 @@ struct dp_topic {
 
 struct dp_ingest {
 	struct sl_ingest *loop;
-	struct sl_handoff *lane;    /* one per writer */
+	struct sl_handoff *lane; /* one per writer */
 	uint32_t port_cnt;
 	uint32_t port[SL_CFG_PORTS_MAX];
 	bool running;
@@ -39,8 +39,8 @@ struct sl_dataplane {
 	struct sl_eal_lcores lcores;
 	uint32_t ports, topics, ingest_cnt, writer_cnt;
 	struct dp_port port[SL_CFG_PORTS_MAX];
-	struct dp_topic *topic;               /* of the listeners, each once */
-	uint32_t *listener_topic;             /* listener -> topic */
+	struct dp_topic *topic;   /* of the listeners, each once */
+	uint32_t *listener_topic; /* listener -> topic */
 	struct dp_ingest ingest[SL_CFG_CPUS_MAX];
 	struct sl_writer *writer[SL_STORE_WRITERS_MAX];
 	bool writer_running[SL_STORE_WRITERS_MAX];

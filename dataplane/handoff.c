@@ -14,8 +14,7 @@ static int make_ring(struct rte_ring **ret_ring, uint32_t depth)
 	ssize_t bytes = rte_ring_get_memsize(slots);
 	if (bytes < 0)
 		return (int)bytes;
-	struct rte_ring *r =
-		aligned_alloc(SL_CACHELINE, SL_ALIGN_UP((size_t)bytes, SL_CACHELINE));
+	struct rte_ring *r = aligned_alloc(SL_CACHELINE, SL_ALIGN_UP((size_t)bytes, SL_CACHELINE));
 	if (!r)
 		return -ENOMEM;
 	int rc = rte_ring_init(r, "handoff", slots, RING_F_SP_ENQ | RING_F_SC_DEQ);

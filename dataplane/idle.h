@@ -12,7 +12,7 @@
 
 #include "sluice/store.h"
 
-#define SL_IDLE_SPINS 64 /* empty turns before the first sleep */
+#define SL_IDLE_SPINS   64 /* empty turns before the first sleep */
 #define SL_IDLE_FDS_MAX 17
 
 struct sl_idler {

@@ -7,14 +7,15 @@
 #include <rte_mbuf.h>
 #include <stdlib.h>
 
+#include "pace.h"
 #include "platform/base/clock.h"
 #include "port.h"
 
-#define CLOCK_STEP_US 20          /* the clock is not read more often */
-#define REST_MAX_NS NS_PER_S      /* longest sleep */
-#define REST_BLIND_NS 1000000u    /* with a port that has no fd and is not at its end */
+#define CLOCK_STEP_US   20         /* the clock is not read more often */
+#define REST_MAX_NS     NS_PER_S   /* longest sleep */
+#define REST_BLIND_NS   1000000u   /* with a port that has no fd and is not at its end */
 #define LAST_FRAMES_MAX (1u << 20) /* fetched from a port after stop: it is quiet by then */
-#define PREFETCH_AHEAD 4
+#define PREFETCH_AHEAD  4
 
 struct sl_ingest {
 	struct sl_ob ob;
@@ -23,18 +24,20 @@ struct sl_ingest {
 	struct sl_ctr_lcore *ctr;
 	struct sl_ingest_port port[SL_INGEST_PORTS_MAX];
 	uint32_t ports;
-	bool starving;           /* a patient port was not polled in this turn */
+	struct sl_pace *pace; /* one per port */
+	bool draining;        /* stop has come: nothing new from captures */
+	bool starving;        /* a patient port was not polled in this turn */
 	struct sl_ingest_listener *listener;
 	struct sl_fastmod *fast; /* per topic */
 	struct sl_waker *writer[SL_STORE_WRITERS_MAX];
 	uint64_t tsc_at, tsc_step;
 	uint64_t now_ns;
 	int64_t wall_ms;
-	uint64_t early_ns;       /* bucket of early closes: time not yet turned into them */
+	uint64_t early_ns; /* bucket of early closes: time not yet turned into them */
 	uint64_t early_at_ns;
 	void (*release)(void *p);
-	uint8_t *flat;           /* frames of several segments, put together */
-	struct sl_key_cache keys;
+	uint8_t *flat; /* frames of several segments, put together */
+	struct sl_key_cache *keys;
 	struct sl_pkt pkt[SL_INGEST_BURST];
 	struct rte_mbuf *mbuf[SL_INGEST_BURST];
 	_Atomic bool stop SL_ALIGNED(SL_CACHELINE);
@@ -47,6 +50,11 @@ static int copy_config(struct sl_ingest *g, const struct sl_ingest_cfg *cfg)
 	g->ports = cfg->port_cnt;
 	for (uint32_t i = 0; i < cfg->port_cnt; i++)
 		g->port[i] = cfg->port[i];
+	g->pace = calloc(cfg->port_cnt + 1, sizeof(*g->pace));
+	if (!g->pace)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cfg->port_cnt; i++)
+		sl_pace_init(&g->pace[i]);
 	for (uint32_t i = 0; i < cfg->batches.writers; i++)
 		g->writer[i] = cfg->writer[i];
 	g->listener = calloc(cfg->listener_cnt + 1, sizeof(*g->listener));
@@ -58,6 +66,16 @@ static int copy_config(struct sl_ingest *g, const struct sl_ingest_cfg *cfg)
 	memcpy(g->listener, cfg->listener, cfg->listener_cnt * sizeof(*g->listener));
 	for (uint32_t i = 0; i < cfg->batches.topic_cnt; i++)
 		g->fast[i] = sl_fastmod_for(sl_topic_partitions(cfg->batches.topic[i]));
+	return 0;
+}
+
+static int make_keys(struct sl_ingest *g, const struct sl_ingest_cfg *cfg)
+{
+	g->keys = cfg->batches.alloc ? cfg->batches.alloc(sizeof(*g->keys), SL_CACHELINE)
+				     : aligned_alloc(SL_CACHELINE, sizeof(*g->keys));
+	if (!g->keys)
+		return -ENOMEM;
+	memset(g->keys, 0, sizeof(*g->keys));
 	return 0;
 }
 
@@ -93,6 +111,8 @@ int sl_ingest_new(const struct sl_ingest_cfg *cfg, struct sl_ingest **ret_ingest
 	batches.accepted = &cfg->ctr->frame[SL_FR_ACCEPTED];
 	int rc = sl_ob_init(&g->ob, &batches);
 	if (!rc)
+		rc = make_keys(g, cfg);
+	if (!rc)
 		rc = copy_config(g, cfg);
 	if (!rc)
 		rc = prepare_idle(g, cfg->spin);
@@ -113,6 +133,11 @@ void sl_ingest_free(struct sl_ingest *g)
 		return;
 	sl_idle_fini(&g->idle);
 	sl_ob_fini(&g->ob, g->release);
+	(g->release ? g->release : free)(g->keys);
+	for (uint32_t i = 0; g->pace && i < g->ports; i++)
+		rte_pktmbuf_free_bulk(g->pace[i].held + g->pace[i].at,
+				      (unsigned)(g->pace[i].cnt - g->pace[i].at));
+	free(g->pace);
 	free(g->flat);
 	free(g->fast);
 	free(g->listener);
@@ -158,7 +183,9 @@ SL_INLINE unsigned stage_poll(struct sl_ingest *g, const struct sl_ingest_port *
 		if (want == 0)
 			return 0;
 	}
-	unsigned n = rte_eth_rx_burst(p->eth_id, 0, g->mbuf, want);
+	unsigned n = sl_likely(!p->paced) ? rte_eth_rx_burst(p->eth_id, 0, g->mbuf, want)
+					  : sl_pace_rx(&g->pace[p - g->port], p->eth_id, g->mbuf,
+						       want, g->draining ? UINT64_MAX : g->now_ns);
 	for (unsigned i = 0; i < SL_MIN(n, (unsigned)PREFETCH_AHEAD); i++)
 		__builtin_prefetch(rte_pktmbuf_mtod(g->mbuf[i], const void *));
 	return n;
@@ -171,8 +198,7 @@ SL_COLD static const uint8_t *flatten(struct sl_ingest *g, const struct rte_mbuf
 				      uint32_t *ret_len)
 {
 	uint32_t len = SL_MIN(m->pkt_len, (uint32_t)SL_INGEST_FRAME_MAX);
-	const uint8_t *p =
-		rte_pktmbuf_read(m, 0, len, g->flat + (size_t)nth * SL_INGEST_FRAME_MAX);
+	const uint8_t *p = rte_pktmbuf_read(m, 0, len, g->flat + (size_t)nth * SL_INGEST_FRAME_MAX);
 
 	*ret_len = p ? len : 0;
 	return p ? p : g->flat;
@@ -198,13 +224,14 @@ SL_INLINE unsigned stage_classify(struct sl_ingest *g, const struct sl_ingest_po
 			sl_ctr_add(&g->ctr->frame[row], 1);
 			continue;
 		}
-		sl_key_prefetch(&g->keys, g->pkt[k].src, g->pkt[k].family);
+		sl_key_prefetch(g->keys, g->pkt[k].src, g->pkt[k].family);
 		k++;
 	}
 	return k;
 }
 
-/* ---- decode, key, steer ------------------------------------------------------------------------ */
+/* ---- decode, key, steer ------------------------------------------------------------------------
+ */
 
 SL_INLINE void count_notes(struct sl_ingest *g, uint32_t notes)
 {
@@ -214,7 +241,7 @@ SL_INLINE void count_notes(struct sl_ingest *g, uint32_t notes)
 
 SL_INLINE void add_source(struct sl_ingest *g, const struct sl_pkt *pkt, struct sl_decoded *d)
 {
-	sl_decoded_hdr(d, SL_LIT("source"), sl_key_source(&g->keys, pkt->src, pkt->family).key);
+	sl_decoded_hdr(d, SL_LIT("source"), sl_key_source(g->keys, pkt->src, pkt->family).key);
 }
 
 SL_INLINE struct sl_ob_slot *steer(struct sl_ingest *g, uint32_t topic, const struct sl_key *k)
@@ -234,11 +261,15 @@ SL_INLINE void take_record(struct sl_ingest *g, const struct sl_pkt *pkt)
 
 	enum sl_frame_row row = l->decoder->decode(pkt->payload, l->headers, &d);
 	if (sl_likely(row == SL_FR_ACCEPTED)) {
-		struct sl_key k = sl_key_of(&l->key, &g->keys, pkt, d.host, &missing);
+		struct sl_key k = sl_key_of(&l->key, g->keys, pkt, d.host, &missing);
 		if (l->headers & SL_HDR_SOURCE)
 			add_source(g, pkt, &d);
-		row = sl_ob_add(&g->ob, steer(g, l->topic, &k), g->now_ns, g->wall_ms, k.key,
-				pkt->payload, d.hdr, d.hdr_cnt);
+		struct sl_ob_slot *slot = steer(g, l->topic, &k);
+		/* said twice, so that the compiler makes one without loops over headers */
+		row = sl_likely(d.hdr_cnt == 0) ? sl_ob_add(&g->ob, slot, g->now_ns, g->wall_ms,
+							    k.key, pkt->payload, NULL, 0)
+						: sl_ob_add(&g->ob, slot, g->now_ns, g->wall_ms,
+							    k.key, pkt->payload, d.hdr, d.hdr_cnt);
 		d.notes |= missing ? SL_NOTE(KEY_MISSING) : 0;
 		d.notes |= pkt->csum_trusted ? SL_NOTE(CSUM_TRUSTED) : 0;
 	}
@@ -254,7 +285,8 @@ SL_INLINE void stage_records(struct sl_ingest *g, unsigned k)
 		take_record(g, &g->pkt[i]);
 }
 
-/* ---- flush, housekeeping ------------------------------------------------------------------------ */
+/* ---- flush, housekeeping ------------------------------------------------------------------------
+ */
 
 static void wake_writers(struct sl_ingest *g)
 {
@@ -306,7 +338,8 @@ void sl_ingest_flush(struct sl_ingest *g)
 	publish(g);
 }
 
-/* ---- resting ------------------------------------------------------------------------------------ */
+/* ---- resting ------------------------------------------------------------------------------------
+ */
 
 /* Quiet: what is open need not wait for the linger, as long as few batches become small by it. */
 static void close_early(struct sl_ingest *g)
@@ -330,7 +363,8 @@ static uint64_t rest_ns(const struct sl_ingest *g)
 	ns = SL_MIN(ns, due - g->now_ns);
 	for (uint32_t i = 0; i < g->ports && ns > REST_BLIND_NS; i++) {
 		const struct sl_ingest_port *p = &g->port[i];
-		if (p->fd < 0 && !(p->patient && g->starving) && !(p->port && sl_port_done(p->port)))
+		if (p->fd < 0 && !(p->patient && g->starving) &&
+		    !(p->port && sl_port_done(p->port)))
 			ns = REST_BLIND_NS;
 	}
 	return ns;
@@ -355,18 +389,18 @@ static void rest(struct sl_ingest *g)
 	g->tsc_at = 0;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------------
+ */
 
-/* Frames that the ports held when stop came were counted as received by the back end. */
+/* Frames that the ports held when stop came were counted as received by the back end. What is left
+ * of a capture stays in its file; but what was taken from it and is not due yet is not lost. */
 static void fetch_last(struct sl_ingest *g)
 {
+	g->draining = true;
 	for (uint32_t i = 0; i < g->ports; i++)
-		for (uint32_t n = 0; !g->port[i].patient && n < LAST_FRAMES_MAX;) {
-			unsigned got = serve_port(g, &g->port[i]);
-			if (!got)
-				break;
-			n += got;
-		}
+		for (uint32_t n = 0, got = 1; got && n < LAST_FRAMES_MAX; n += got)
+			got = g->port[i].patient && !g->port[i].paced ? 0
+								      : serve_port(g, &g->port[i]);
 }
 
 int sl_ingest_run(void *ingest)

@@ -23,8 +23,8 @@
 #include "key.h"
 #include "open_batch.h"
 
-#define SL_INGEST_BURST 16
-#define SL_INGEST_PORTS_MAX SL_CFG_PORTS_MAX
+#define SL_INGEST_BURST       32
+#define SL_INGEST_PORTS_MAX   SL_CFG_PORTS_MAX
 #define SL_INGEST_EARLY_PER_S 2000
 #define SL_INGEST_EARLY_BURST 64
 /* The longest frame that is looked at: a datagram of 64 KiB with its IPv6 header and two tags. */
@@ -34,18 +34,19 @@ struct sl_port;
 struct sl_ingest;
 
 struct sl_ingest_port {
-	uint16_t eth_id;             /* DPDK port, queue 0 */
-	int fd;                      /* readable when frames wait; -1: none */
+	uint16_t eth_id; /* DPDK port, queue 0 */
+	int fd;          /* readable when frames wait; -1: none */
 	bool patient;
-	const struct sl_port *port;  /* asked for its end; NULL: it has none */
+	bool paced;                 /* frames are due when the capture says so (pace.h) */
+	const struct sl_port *port; /* asked for its end; NULL: it has none */
 	const struct sl_classifier *cls;
 };
 
 struct sl_ingest_listener {
 	const struct sl_decoder *decoder; /* NULL: not on this lcore */
 	struct sl_key_rule_cfg key;
-	uint32_t headers;                 /* enum sl_hdr_bit */
-	uint32_t topic;                   /* index into sl_ob_cfg.topic */
+	uint32_t headers; /* enum sl_hdr_bit */
+	uint32_t topic;   /* index into sl_ob_cfg.topic */
 };
 
 struct sl_ingest_cfg {
@@ -68,11 +69,13 @@ void sl_ingest_free(struct sl_ingest *g); /* accepts NULL */
  * before the loop runs. */
 SL_MUST_CHECK int sl_ingest_watch(struct sl_ingest *g, uint32_t nth_port, int fd);
 
-/* One turn over all ports: frames taken. For tests and benches; sl_ingest_run() does it for ever. */
+/* One turn over all ports: frames taken. For tests and benches; sl_ingest_run() does it for ever.
+ */
 unsigned sl_ingest_turn(struct sl_ingest *g);
 /* Closes and hands over what is open; tells the writers. */
 void sl_ingest_flush(struct sl_ingest *g);
-/* Until stop; then fetches what the ports still hold, flushes and returns 0. An lcore_function_t. */
+/* Until stop; then fetches what the ports still hold, flushes and returns 0. An lcore_function_t.
+ */
 int sl_ingest_run(void *ingest);
 void sl_ingest_stop(struct sl_ingest *g);
 

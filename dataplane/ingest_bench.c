@@ -4,12 +4,13 @@
  * batch that nobody keeps. Not a test.
  *
  *   ingest_bench [-c PAYLOAD]... [-p PARTITIONS] [-b BATCH_BYTES] [-n RUNS] [-m MIB] [-z] [-r]
- *                [-C CPU] [-j]
+ *                [-C CPU] [-j] [-H]
  *
  * The source is DPDK's net_pcap replaying a file of 4,096 datagrams from 1,000 senders for ever;
  * beside it, in turns and on the same port, pool and core, runs the bare receive loop (what testpmd
  * rxonly does). -z: UDP checksums are zero; -r: protocol raw instead of syslog; -j: one JSON line
- * per payload size instead of the table. Then each stage by itself, on frames that lie in the cache.
+ * per payload size instead of the table; -H: on hugepages, which must have been set up. Then each
+ * stage by itself, on frames that lie in the cache.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -19,9 +20,11 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dataplane.h"
+#include "dp_mem.h"
 #include "ingest.h"
 #include "platform/base/clock.h"
 #include "platform/record/crc32c.h"
@@ -29,18 +32,18 @@
 #include "test_frames.h"
 #include "test_store.h"
 
-#define FRAMES 4096u
-#define SENDERS 1000u
-#define RUNS_MAX 99
-#define SLICE_FRAMES 3000000u
-#define STAGE_LOOPS 200u
+#define FRAMES       4096u
+#define SENDERS      1000u
+#define RUNS_MAX     99
+#define SLICE_FRAMES 1000000u
+#define STAGE_LOOPS  200u
 #define STAGE_FRAMES 256u /* of 200 bytes: in the first two levels of the cache */
 
 struct opt {
 	uint32_t payload[8], payloads;
 	uint32_t partitions, batch_bytes, runs, memory_mib;
 	int cpu;
-	bool zero_csum, raw, json;
+	bool zero_csum, raw, json, huge;
 };
 
 struct frames {
@@ -51,9 +54,9 @@ struct frames {
 /* RFC 5424 text of exactly that length. */
 static void make_payload(char *buf, uint32_t len, uint32_t i)
 {
-	int n = snprintf(buf, len + 1,
-			 "<%u>1 2026-01-31T12:%02u:%02u.%03uZ gw-%u app%u %u ID%u - ", 8 + i % 180,
-			 i / 60 % 60, i % 60, i % 1000, i % SENDERS, i % 7, 1000 + i % 5000, i % 50);
+	int n = snprintf(buf, len + 1, "<%u>1 2026-01-31T12:%02u:%02u.%03uZ gw-%u app%u %u ID%u - ",
+			 8 + i % 180, i / 60 % 60, i % 60, i % 1000, i % SENDERS, i % 7,
+			 1000 + i % 5000, i % 50);
 	static const char words[] = "state=ok temperature=21.5 voltage=229.8 line=4 press=17 ";
 
 	for (uint32_t k = (uint32_t)n, w = i; k < len; k++, w++)
@@ -71,8 +74,10 @@ static void make_frames(struct frames *f, const struct opt *o, uint32_t payload)
 		make_payload(buf, payload, i);
 		memset(&t, 0, sizeof(t));
 		t.family = 4;
-		memcpy(t.src, (uint8_t[]){10, 1, (uint8_t)(i % SENDERS >> 8),
-					  (uint8_t)(i % SENDERS & 255)}, 4);
+		memcpy(t.src,
+		       (uint8_t[]){10, 1, (uint8_t)(i % SENDERS >> 8),
+				   (uint8_t)(i % SENDERS & 255)},
+		       4);
 		memcpy(t.dst, (uint8_t[]){10, 77, 0, 1}, 4);
 		t.dport = 5514;
 		t.payload = buf;
@@ -114,7 +119,8 @@ static uint16_t open_pcap(const char *path, struct rte_mempool *pool)
 	return port;
 }
 
-/* ---- the whole path ----------------------------------------------------------------------------- */
+/* ---- the whole path -----------------------------------------------------------------------------
+ */
 
 struct rig {
 	struct sl_counters *ctr;
@@ -161,7 +167,9 @@ static void rig_make(struct rig *r, const struct opt *o, uint16_t port)
 					       .writers = 1,
 					       .batch_bytes = o->batch_bytes,
 					       .batch_cnt = batches,
-					       .linger_ns = 5000000}};
+					       .linger_ns = 5000000,
+					       .alloc = sl_dp_mem_alloc,
+					       .release = sl_dp_mem_free}};
 	SL_ASSERT(sl_ingest_new(&ic, &r->ingest) == 0);
 }
 
@@ -185,28 +193,39 @@ static void swallow(struct rig *r)
 		sl_handoff_return(&r->lane, a, n);
 }
 
+/* CPU time of this thread in TSC cycles: what others do on this core in between does not count. */
+static double cpu_cycles(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ((double)ts.tv_sec + (double)ts.tv_nsec * 1e-9) * (double)rte_get_tsc_hz();
+}
+
 static double whole_path(struct rig *r)
 {
-	uint64_t n = 0, from = rte_rdtsc_precise();
+	double from = cpu_cycles();
+	uint64_t n = 0;
 
 	while (n < SLICE_FRAMES) {
 		n += sl_ingest_turn(r->ingest);
 		swallow(r);
 	}
-	return (double)(rte_rdtsc_precise() - from) / (double)n;
+	return (cpu_cycles() - from) / (double)n;
 }
 
 static double bare_receive(uint16_t port)
 {
 	struct rte_mbuf *m[SL_INGEST_BURST];
-	uint64_t n = 0, from = rte_rdtsc_precise();
+	double from = cpu_cycles();
+	uint64_t n = 0;
 
 	while (n < SLICE_FRAMES) {
 		unsigned k = rte_eth_rx_burst(port, 0, m, SL_INGEST_BURST);
 		rte_pktmbuf_free_bulk(m, k);
 		n += k;
 	}
-	return (double)(rte_rdtsc_precise() - from) / (double)n;
+	return (cpu_cycles() - from) / (double)n;
 }
 
 static int by_value(const void *a, const void *b)
@@ -222,13 +241,15 @@ static double median(double *v, uint32_t n)
 	return v[n / 2];
 }
 
-/* ---- stages by themselves --------------------------------------------------------------------------- */
+/* ---- stages by themselves
+ * --------------------------------------------------------------------------- */
 
 struct stages {
 	double classify, decode, key, frame, crc;
 };
 
-#define CYCLES_PER(n, code) __extension__({                                                        \
+#define CYCLES_PER(n, code)                                                                        \
+	__extension__({                                                                            \
 		double best_ = 1e9;                                                                \
 		for (unsigned loop_ = 0; loop_ < STAGE_LOOPS; loop_++) {                           \
 			uint64_t from_ = rte_rdtsc_precise();                                      \
@@ -249,39 +270,45 @@ static void measure_stages(struct rig *r, const struct opt *o, const struct fram
 	const struct sl_key_rule_cfg rule = {.rule = SL_KEY_SOURCE};
 	struct sl_fastmod fast = sl_fastmod_for(o->partitions);
 	struct sl_decoded d;
-	volatile uint32_t sink = 0;
+	SL_UNUSED volatile uint32_t sink = 0;
 	bool missing = false;
 
-	s->classify = CYCLES_PER(STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++)
-		SL_ASSERT(sl_classify(r->cls, f->bytes + (size_t)i * f->stride, f->len, &pkt[i]) ==
-			  SL_FR_ACCEPTED));
-	s->decode = CYCLES_PER(STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++) {
-		dec->decode(pkt[i].payload, 0, &d);
-		sink += d.notes;
-	});
-	s->key = CYCLES_PER(STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++) {
-		struct sl_key k = sl_key_of(&rule, &cache, &pkt[i], d.host, &missing);
-		part[i] = sl_partition_fast(k.hash, &fast);
-	});
+	s->classify =
+		CYCLES_PER(STAGE_FRAMES,
+			   for (uint32_t i = 0; i < STAGE_FRAMES; i++)
+				   SL_ASSERT(sl_classify(r->cls, f->bytes + (size_t)i * f->stride,
+							 f->len, &pkt[i]) == SL_FR_ACCEPTED));
+	s->decode = CYCLES_PER(
+		STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++) {
+			dec->decode(pkt[i].payload, 0, &d);
+			sink += d.notes;
+		});
+	s->key = CYCLES_PER(
+		STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++) {
+			struct sl_key k = sl_key_of(&rule, &cache, &pkt[i], d.host, &missing);
+			part[i] = sl_partition_fast(k.hash, &fast);
+		});
 	uint8_t *buf = malloc(o->partitions * (size_t)o->batch_bytes);
 	struct sl_bb *bb = calloc(o->partitions, sizeof(*bb));
 	for (uint32_t i = 0; i < o->partitions; i++)
 		sl_bb_init(&bb[i], buf + i * (size_t)o->batch_bytes, o->batch_bytes);
-	s->frame = CYCLES_PER(STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++) {
-		struct sl_bb *b = &bb[part[i]];
-		struct sl_key k = sl_key_of(&rule, &cache, &pkt[i], d.host, &missing);
-		if (!sl_bb_add(b, 1, k.key, pkt[i].payload, NULL, 0)) {
-			sl_bb_init(b, b->buf, b->cap);
-			SL_ASSERT(sl_bb_add(b, 1, k.key, pkt[i].payload, NULL, 0));
-		}
-	});
+	s->frame = CYCLES_PER(
+		STAGE_FRAMES, for (uint32_t i = 0; i < STAGE_FRAMES; i++) {
+			struct sl_bb *b = &bb[part[i]];
+			struct sl_key k = sl_key_of(&rule, &cache, &pkt[i], d.host, &missing);
+			if (!sl_bb_add(b, 1, k.key, pkt[i].payload, NULL, 0)) {
+				sl_bb_init(b, b->buf, b->cap);
+				SL_ASSERT(sl_bb_add(b, 1, k.key, pkt[i].payload, NULL, 0));
+			}
+		});
 	s->crc = CYCLES_PER(1, sink += sl_crc32c(buf, o->batch_bytes)) / o->batch_bytes *
 		 (pkt[0].payload.len + 20);
 	free(bb);
 	free(buf);
 }
 
-/* ---- main -------------------------------------------------------------------------------------------- */
+/* ---- main
+ * -------------------------------------------------------------------------------------------- */
 
 static void report(const struct opt *o, uint32_t payload, double bare, double whole,
 		   const struct stages *s)
@@ -295,7 +322,8 @@ static void report(const struct opt *o, uint32_t payload, double bare, double wh
 	}
 	printf("%5u B  rx+free %6.1f cyc %6.2f M/s   ingest %6.1f cyc %6.2f M/s   ratio %.3f\n",
 	       payload, bare, hz / bare / 1e6, whole, hz / whole / 1e6, bare / whole);
-	printf("         alone: classify %.1f  decode %.1f  key %.1f  frame %.1f  crc %.1f  sum %.1f\n",
+	printf("         alone: classify %.1f  decode %.1f  key %.1f  frame %.1f  crc %.1f  sum "
+	       "%.1f\n",
 	       s->classify, s->decode, s->key, s->frame - s->key, s->crc,
 	       s->classify + s->decode + s->frame + s->crc);
 }
@@ -337,7 +365,7 @@ static void parse(struct opt *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "c:p:b:n:m:C:zrj")) != -1)
+	while ((c = getopt(argc, argv, "c:p:b:n:m:C:zrjH")) != -1)
 		switch (c) {
 		case 'c':
 			if (o->payloads < SL_ARRAY_SIZE(o->payload))
@@ -364,6 +392,9 @@ static void parse(struct opt *o, int argc, char **argv)
 		case 'r':
 			o->raw = true;
 			break;
+		case 'H':
+			o->huge = true;
+			break;
 		case 'j':
 			o->json = true;
 			break;
@@ -374,7 +405,8 @@ static void parse(struct opt *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct opt o = {.partitions = 8, .batch_bytes = 65536, .runs = 5, .memory_mib = 256, .cpu = -1};
+	struct opt o = {
+		.partitions = 8, .batch_bytes = 65536, .runs = 15, .memory_mib = 256, .cpu = -1};
 
 	parse(&o, argc, argv);
 	if (!o.payloads) {
@@ -383,7 +415,7 @@ int main(int argc, char **argv)
 		o.payload[1] = 200;
 		o.payload[2] = 1000;
 	}
-	te_eal(o.memory_mib);
+	te_eal(o.memory_mib, o.huge);
 	if (o.cpu >= 0) {
 		cpu_set_t set;
 		CPU_ZERO(&set);

@@ -16,7 +16,7 @@
 #include "writer.h"
 
 #define WRITERS 2
-#define UDP 5514
+#define UDP     5514
 
 static struct rte_mempool *pool;
 static uint16_t port;
@@ -253,8 +253,8 @@ static void check_key(const struct sl_record *r, void *arg)
 
 static void keyed_by_source(SL_UNUSED void **st)
 {
-	struct fix *f = make(&(struct opt){
-		.protocol = SL_PROTO_RAW, .headers = SL_HDR_SOURCE, .partitions = 7});
+	struct fix *f = make(
+		&(struct opt){.protocol = SL_PROTO_RAW, .headers = SL_HDR_SOURCE, .partitions = 7});
 	struct seen s = {.f = f};
 	char payload[64];
 	struct tf t;
@@ -283,8 +283,8 @@ static void keyed_by_source(SL_UNUSED void **st)
 
 static void no_key_spreads_by_batch(SL_UNUSED void **st)
 {
-	struct fix *f = make(&(struct opt){
-		.protocol = SL_PROTO_RAW, .key = SL_KEY_NONE, .linger_ns = 1u << 30});
+	struct fix *f = make(
+		&(struct opt){.protocol = SL_PROTO_RAW, .key = SL_KEY_NONE, .linger_ns = 1u << 30});
 	struct tf t;
 
 	attach(f);
@@ -365,8 +365,8 @@ static void lagging_writer_drops_by_name(SL_UNUSED void **st)
 
 static void patient_port_waits(SL_UNUSED void **st)
 {
-	struct fix *f = make(
-		&(struct opt){.protocol = SL_PROTO_RAW, .batches = 8, .patient = true});
+	struct fix *f =
+		make(&(struct opt){.protocol = SL_PROTO_RAW, .batches = 8, .patient = true});
 	struct tf t;
 
 	attach(f);
@@ -454,7 +454,8 @@ static void busy_store_keeps_order(SL_UNUSED void **st)
 	unmake(f);
 }
 
-/* ---- on threads --------------------------------------------------------------------------------- */
+/* ---- on threads ---------------------------------------------------------------------------------
+ */
 
 static void *run_ingest(void *arg)
 {
@@ -524,8 +525,8 @@ static void nothing_sleeps_through(SL_UNUSED void **st)
 
 static void many_on_threads(SL_UNUSED void **st)
 {
-	struct fix *f = make(&(struct opt){.protocol = SL_PROTO_RAW, .linger_ns = 1000000,
-					   .batches = 1024});
+	struct fix *f = make(
+		&(struct opt){.protocol = SL_PROTO_RAW, .linger_ns = 1000000, .batches = 1024});
 	struct sl_rng r = sl_rng_from(sl_test_seed());
 	struct threads t;
 	struct tf fr;
@@ -608,7 +609,7 @@ static void drain_outcome(SL_UNUSED void **st)
 
 static int setup(SL_UNUSED void **st)
 {
-	te_eal(64);
+	te_eal(64, false);
 	pool = te_pool(4095, 2048);
 	port = te_port(pool);
 	sl_clock_discipline();

@@ -6,9 +6,9 @@
 
 struct sl_injector {
 	struct sl_injectors *set;
-	bool open;            /* under the set's lock */
+	bool open;                                /* under the set's lock */
 	uint32_t under_way[SL_STORE_WRITERS_MAX]; /* the injector's thread */
-	unsigned next;        /* writer to reap first: all get their turn */
+	unsigned next;                            /* writer to reap first: all get their turn */
 	struct sl_inject_lane lane[SL_STORE_WRITERS_MAX];
 };
 
@@ -127,7 +127,8 @@ int sl_inject(struct sl_injector *inj, struct sl_append *a)
 }
 
 /* What a writer that has ended did not take: it is ours again. */
-static unsigned reap_orphans(struct sl_injector *inj, unsigned w, struct sl_append **ret, unsigned n)
+static unsigned reap_orphans(struct sl_injector *inj, unsigned w, struct sl_append **ret,
+			     unsigned n)
 {
 	unsigned got = sl_handoff_take(&inj->lane[w].rings, ret, n);
 

@@ -42,15 +42,15 @@ static struct fix *make(void)
 	f->store = ts_new(WRITERS, f->ctr);
 	f->topic = ts_topic(f->store, "t", 4, 1 << 20);
 	for (unsigned w = 0; w < WRITERS; w++) {
-		struct sl_writer_cfg wc = {
-			.store = f->store, .idx = w, .ctr = &f->ctr->writer[w]};
+		struct sl_writer_cfg wc = {.store = f->store, .idx = w, .ctr = &f->ctr->writer[w]};
 		assert_int_equal(sl_writer_new(&wc, &f->writer[w]), 0);
 	}
 	assert_int_equal(sl_injectors_init(&f->dp.injectors, f->writer, WRITERS), 0);
 	f->done.efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sl_bb_init(&b, f->batch, sizeof(f->batch));
 	static const uint8_t key[] = "key";
-	assert_true(sl_bb_add(&b, 5, (struct sl_slice){key, 3}, (struct sl_slice){key, 3}, NULL, 0));
+	assert_true(
+		sl_bb_add(&b, 5, (struct sl_slice){key, 3}, (struct sl_slice){key, 3}, NULL, 0));
 	f->len = sl_bb_close(&b);
 	return f;
 }
@@ -241,9 +241,11 @@ static void after_the_writers(SL_UNUSED void **st)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back),   cmocka_unit_test(depth_is_bounded),
+		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(places_are_bounded_and_reused),
-		cmocka_unit_test(rings_only_if_armed), cmocka_unit_test(errors_come_back),
+		cmocka_unit_test(rings_only_if_armed),
+		cmocka_unit_test(errors_come_back),
 		cmocka_unit_test(after_the_writers),
 	};
 

@@ -13,7 +13,7 @@
 #include "decode.h"
 #include "platform/base/murmur2.h"
 
-#define SL_ADDR_TEXT_MAX 43 /* longest text is 39 bytes; no NUL behind it */
+#define SL_ADDR_TEXT_MAX  43 /* longest text is 39 bytes; no NUL behind it */
 #define SL_KEY_SETS4_BITS 11
 #define SL_KEY_ROWS6_BITS 10
 
@@ -89,11 +89,9 @@ SL_INLINE struct sl_key sl_key_source(struct sl_key_cache *c, const uint8_t *add
 		uint32_t a;
 		memcpy(&a, addr, 4);
 		struct sl_source4 *s = sl_key_set4(c, a);
-		if (sl_unlikely(s->addr != a || !s->len)) {
-			s++;
-			if (s->addr != a || !s->len)
-				s = sl_key_fill4(s - 1, addr);
-		}
+		s += s->addr != a; /* which of the two is no branch: it cannot be foretold */
+		if (sl_unlikely((s->addr != a) | !s->len))
+			s = sl_key_fill4(sl_key_set4(c, a), addr);
 		return (struct sl_key){{(const uint8_t *)s->text, s->len}, s->hash};
 	}
 	uint64_t a[2];

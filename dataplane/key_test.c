@@ -25,9 +25,18 @@ static const char *text(const uint8_t *a, uint8_t family)
 static void addresses(SL_UNUSED void **st)
 {
 	static const char *const as_is[] = {
-		"::",		   "::1",	    "1::",	       "2001:db8::1",
-		"2001:db8::1:0:0:1", "2001:db8:0:1:1:1:1:1", "2001:db8::aaaa", "2001:0:0:1::1",
-		"fe80::1:2",	   "1:2:3:4:5:6:7:8", "::ffff:192.0.2.1", "1:0:2::",
+		"::",
+		"::1",
+		"1::",
+		"2001:db8::1",
+		"2001:db8::1:0:0:1",
+		"2001:db8:0:1:1:1:1:1",
+		"2001:db8::aaaa",
+		"2001:0:0:1::1",
+		"fe80::1:2",
+		"1:2:3:4:5:6:7:8",
+		"::ffff:192.0.2.1",
+		"1:0:2::",
 		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 	};
 	static const char *const v4[] = {"0.0.0.0", "1.2.3.4", "10.77.0.1", "99.100.101.200",
@@ -87,9 +96,9 @@ static void rules(SL_UNUSED void **st)
 	struct sl_key_rule_cfg r = {.rule = SL_KEY_SOURCE};
 	bool missing = false;
 #define KEY(h) sl_key_of(&r, c, &pkt, h, &missing)
-#define IS(k, s) (assert_int_equal((k).key.len, strlen(s)), \
-		  assert_memory_equal((k).key.p, s, strlen(s)), \
-		  assert_int_equal((k).hash, sl_murmur2(s, strlen(s))))
+#define IS(k, s)                                                                                   \
+	(assert_int_equal((k).key.len, strlen(s)), assert_memory_equal((k).key.p, s, strlen(s)),   \
+	 assert_int_equal((k).hash, sl_murmur2(s, strlen(s))))
 
 	IS(KEY(host), "10.0.0.7");
 	r.rule = SL_KEY_HOST;
@@ -121,7 +130,8 @@ static void fastmod(SL_UNUSED void **st)
 
 	for (uint32_t d = 1; d <= SL_PARTITIONS_MAX; d++) {
 		struct sl_fastmod f = sl_fastmod_for(d);
-		const uint32_t edges[] = {0, 1, d - 1, d, d + 1, 0x7fffffff, 0x80000000, UINT32_MAX};
+		const uint32_t edges[] = {0,     1,          d - 1,      d,
+					  d + 1, 0x7fffffff, 0x80000000, UINT32_MAX};
 		for (size_t i = 0; i < SL_ARRAY_SIZE(edges); i++)
 			assert_int_equal(sl_partition_fast(edges[i], &f),
 					 sl_partition_for(edges[i], d));

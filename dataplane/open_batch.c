@@ -40,9 +40,8 @@ static int make_slots(struct sl_ob *ob, const struct sl_ob_cfg *cfg)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < cfg->topic_cnt; i++) {
 		uint32_t n = sl_topic_partitions(cfg->topic[i]);
-		ob->topic[i] = (struct sl_ob_topic){.max_bytes = cfg->topic_max_bytes[i],
-						    .first_slot = at,
-						    .partitions = n};
+		ob->topic[i] = (struct sl_ob_topic){
+			.max_bytes = cfg->topic_max_bytes[i], .first_slot = at, .partitions = n};
 		for (uint32_t k = 0; k < n; k++, at++) {
 			struct sl_part *p = sl_topic_part(cfg->topic[i], (int32_t)k);
 			SL_ASSERT(p && sl_part_writer(p) < cfg->writers);
@@ -155,7 +154,8 @@ static struct sl_batch *take_free(struct sl_ob *ob, const struct sl_ob_slot *s, 
 	return ob->free_cnt ? ob->free[--ob->free_cnt] : NULL;
 }
 
-/* ---- open and close ---------------------------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------------------------------
+ */
 
 static void link_newest(struct sl_ob *ob, struct sl_batch *b)
 {
@@ -230,7 +230,8 @@ uint32_t sl_ob_close_oldest(struct sl_ob *ob, uint32_t n)
 	return done;
 }
 
-/* ---- records that do not just fit ---------------------------------------------------------------- */
+/* ---- records that do not just fit
+ * ---------------------------------------------------------------- */
 
 /* For a record that is near a limit: in a batch of its own, whose size then is exact. */
 static enum sl_frame_row add_alone(struct sl_ob *ob, struct sl_ob_slot *s, uint32_t max_bytes,

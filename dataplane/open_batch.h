@@ -35,9 +35,9 @@ struct sl_batch {
 	struct sl_bb bb;
 	uint8_t *mem;
 	uint32_t mem_len;
-	uint32_t slot;           /* while open */
+	uint32_t slot;                  /* while open */
 	struct sl_batch *older, *newer; /* while open: by age */
-	uint64_t due_ns;         /* while open: the linger ends */
+	uint64_t due_ns;                /* while open: the linger ends */
 	bool large;
 } SL_ALIGNED(SL_CACHELINE);
 
@@ -46,7 +46,7 @@ struct sl_ob_topic {
 	const _Atomic uint32_t *max_bytes; /* max.message.bytes; control thread writes */
 	uint32_t first_slot;
 	uint32_t partitions;
-	uint32_t sticky;                   /* partition that records without a key go to now */
+	uint32_t sticky; /* partition that records without a key go to now */
 };
 
 struct sl_ob_slot {
@@ -59,19 +59,19 @@ struct sl_ob_slot {
 struct sl_ob {
 	struct sl_ob_slot *slot;
 	struct sl_ob_topic *topic;
-	struct sl_batch **free;       /* stack */
+	struct sl_batch **free; /* stack */
 	uint32_t free_cnt, cnt;
 	struct sl_batch *large_free[SL_OB_LARGE_CNT];
 	uint32_t large_free_cnt, large_cnt;
 	struct sl_batch *oldest, *newest; /* open ones */
 	uint64_t linger_ns;
-	uint64_t *accepted;           /* counted before a record can leave this lcore */
-	uint64_t records;             /* in open batches */
-	uint64_t handed, batches;     /* records and batches given to writers, ever */
-	uint64_t rung;                /* a bit per writer that was given something: caller clears */
-	struct sl_handoff *handoff;   /* one per writer */
+	uint64_t *accepted;         /* counted before a record can leave this lcore */
+	uint64_t records;           /* in open batches */
+	uint64_t handed, batches;   /* records and batches given to writers, ever */
+	uint64_t rung;              /* a bit per writer that was given something: caller clears */
+	struct sl_handoff *handoff; /* one per writer */
 	uint32_t writers, slots, topics;
-	struct sl_batch *all;         /* cnt + large_cnt elements */
+	struct sl_batch *all; /* cnt + large_cnt elements */
 	uint8_t *mem;
 };
 _Static_assert(SL_STORE_WRITERS_MAX <= 64, "a bit per writer");
@@ -80,13 +80,13 @@ struct sl_ob_cfg {
 	struct sl_topic *const *topic; /* those this lcore's listeners write to */
 	const _Atomic uint32_t *const *topic_max_bytes;
 	uint32_t topic_cnt;
-	struct sl_handoff *handoff;    /* one per writer, depth >= batch_cnt + SL_OB_LARGE_CNT */
+	struct sl_handoff *handoff; /* one per writer, depth >= batch_cnt + SL_OB_LARGE_CNT */
 	uint32_t writers;
-	uint32_t batch_bytes;          /* SL_OB_BATCH_MIN .. _MAX */
-	uint32_t batch_cnt;            /* more than there are partitions */
-	uint32_t large_bytes;          /* 0: no datagram can be larger than a batch */
+	uint32_t batch_bytes; /* SL_OB_BATCH_MIN .. _MAX */
+	uint32_t batch_cnt;   /* more than there are partitions */
+	uint32_t large_bytes; /* 0: no datagram can be larger than a batch */
 	uint64_t linger_ns;
-	uint64_t *accepted;            /* the lcore's counter of SL_FR_ACCEPTED */
+	uint64_t *accepted;                         /* the lcore's counter of SL_FR_ACCEPTED */
 	void *(*alloc)(size_t bytes, size_t align); /* zeroed; NULL: the heap */
 	void (*release)(void *p);
 };

@@ -6,7 +6,7 @@
 #include "platform/base/sl_test.h"
 #include "test_store.h"
 
-#define BATCH 4096u
+#define BATCH  4096u
 #define LINGER 1000u
 #define LIT(s) ((struct sl_slice){(const uint8_t *)(s), sizeof(s) - 1})
 
@@ -291,8 +291,8 @@ static void order_and_bytes(SL_UNUSED void **st)
 	for (unsigned i = 0; i < 5000; i++) {
 		uint32_t len = make_value(&r, buf);
 		assert_int_equal(sl_ob_add(&f->ob, &f->ob.slot[0], i, 1000 + i,
-					   (struct sl_slice){NULL, 0},
-					   (struct sl_slice){buf, len}, h, i % 3),
+					   (struct sl_slice){NULL, 0}, (struct sl_slice){buf, len},
+					   h, i % 3),
 				 SL_FR_ACCEPTED);
 		if (sl_rng_below(&when, 10) == 0)
 			write_all(f);
@@ -309,10 +309,10 @@ static void order_and_bytes(SL_UNUSED void **st)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(closed_by_size),   cmocka_unit_test(closed_by_linger),
-		cmocka_unit_test(list_stays_whole), cmocka_unit_test(pool_runs_dry),
+		cmocka_unit_test(closed_by_size),      cmocka_unit_test(closed_by_linger),
+		cmocka_unit_test(list_stays_whole),    cmocka_unit_test(pool_runs_dry),
 		cmocka_unit_test(large_and_too_large), cmocka_unit_test(small_topic),
-		cmocka_unit_test(sticky_moves_on),  cmocka_unit_test(bad_configs),
+		cmocka_unit_test(sticky_moves_on),     cmocka_unit_test(bad_configs),
 		cmocka_unit_test(order_and_bytes),
 	};
 

@@ -17,7 +17,8 @@ int sl_plan_batches(const struct sl_config *cfg, uint32_t lcores, uint32_t parti
 		    uint32_t record_max, struct sl_plan *ret_plan)
 {
 	uint64_t quarter = cfg->dataplane.memory_bytes / 4 / lcores;
-	uint32_t want = cfg->dataplane.batch_bytes ? cfg->dataplane.batch_bytes : SL_PLAN_BATCH_AUTO;
+	uint32_t want =
+		cfg->dataplane.batch_bytes ? cfg->dataplane.batch_bytes : SL_PLAN_BATCH_AUTO;
 	uint32_t bytes = SL_MIN(SL_MAX(want, SL_OB_BATCH_MIN), SL_OB_BATCH_MAX);
 	uint32_t least = partitions + SL_PLAN_SPARE;
 	struct sl_plan p = {0};

@@ -8,13 +8,13 @@
 
 #include "dataplane.h"
 
-void te_eal(uint64_t memory_mib)
+void te_eal(uint64_t memory_mib, bool huge)
 {
 	static struct sl_config cfg;
 	char err[256] = "";
 
 	cfg.dataplane.memory_bytes = memory_mib << 20;
-	cfg.dataplane.hugepages = SL_HUGE_OFF;
+	cfg.dataplane.hugepages = huge ? SL_HUGE_REQUIRED : SL_HUGE_OFF;
 	cfg.dataplane.ingest.automatic = cfg.dataplane.writers.automatic = true;
 	if (sl_dp_eal_init(&cfg, err, sizeof(err))) {
 		fprintf(stderr, "%s\n", err);

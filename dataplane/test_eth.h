@@ -10,7 +10,8 @@
 
 #include "sluice/base.h"
 
-void te_eal(uint64_t memory_mib); /* once per process; aborts with the reason */
+/* Once per process; aborts with the reason. `huge`: on hugepages, which must be there. */
+void te_eal(uint64_t memory_mib, bool huge);
 struct rte_mempool *te_pool(uint32_t mbufs, uint32_t room);
 /* With a cache per lcore, as the product's. */
 struct rte_mempool *te_pool_cached(uint32_t mbufs, uint32_t room);

@@ -46,9 +46,9 @@ struct sl_store {
 	struct sl_store_writer writer[SL_STORE_WRITERS_MAX];
 	struct sl_counters *counters;
 	/* knobs */
-	_Atomic bool busy;          /* every append: -EAGAIN */
-	_Atomic unsigned busy_every;/* every nth append: -EAGAIN once */
-	_Atomic int refuse;         /* every append: this error, for good */
+	_Atomic bool busy;           /* every append: -EAGAIN */
+	_Atomic unsigned busy_every; /* every nth append: -EAGAIN once */
+	_Atomic int refuse;          /* every append: this error, for good */
 	int attach_rc, drain_rc;
 };
 

@@ -68,8 +68,8 @@ void sl_text_scan(const uint8_t *p, uint32_t len, struct sl_text_scan *ret)
 		good = _mm_and_si128(good, printable16(v));
 	}
 	for (; len - i >= 64; i += 64) {
-		__m128i a = _mm_and_si128(printable16(load16(p + i)),
-					  printable16(load16(p + i + 16)));
+		__m128i a =
+			_mm_and_si128(printable16(load16(p + i)), printable16(load16(p + i + 16)));
 		__m128i b = _mm_and_si128(printable16(load16(p + i + 32)),
 					  printable16(load16(p + i + 48)));
 		good = _mm_and_si128(good, _mm_and_si128(a, b));

@@ -12,7 +12,7 @@ static bool plain(const char *s, uint32_t len)
 	free(b);
 	return yes;
 }
-#define PLAIN(s) assert_true(plain(s, sizeof(s) - 1))
+#define PLAIN(s)  assert_true(plain(s, sizeof(s) - 1))
 #define BINARY(s) assert_false(plain(s, sizeof(s) - 1))
 
 static void controls(SL_UNUSED void **st)

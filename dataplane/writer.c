@@ -7,18 +7,18 @@
 
 #include "platform/base/clock.h"
 
-#define REST_MAX_NS 1000000000u
-#define REST_HELD_NS 2000000u  /* with a batch that storage could not take */
+#define REST_MAX_NS   1000000000u
+#define REST_HELD_NS  2000000u /* with a batch that storage could not take */
 #define REST_DRAIN_NS 1000000u
-#define NAP_NS 100000u         /* of the control thread, while it waits for this one */
+#define NAP_NS        100000u /* of the control thread, while it waits for this one */
 
 enum state { NEW, UP, FAILED, GONE };
 
 struct lane {
 	struct sl_handoff *rings;
-	struct sl_waker *starved;          /* of an ingest lcore; or */
-	_Atomic(struct sl_waker *) *done;  /* of an injector */
-	uint32_t at, cnt;                  /* held[at .. cnt) is taken and not yet appended */
+	struct sl_waker *starved;         /* of an ingest lcore; or */
+	_Atomic(struct sl_waker *) *done; /* of an injector */
+	uint32_t at, cnt;                 /* held[at .. cnt) is taken and not yet appended */
 	struct sl_append *held[SL_WRITER_BURST];
 };
 
@@ -29,9 +29,9 @@ struct sl_writer {
 	struct sl_idler idle;
 	unsigned idx;
 	unsigned ingest_cnt;
-	unsigned held;      /* lanes whose head storage could not take in the last turn */
+	unsigned held; /* lanes whose head storage could not take in the last turn */
 	int outcome;
-	struct lane *lane;  /* ingest lcores first, then SL_INJECTORS_MAX injectors */
+	struct lane *lane; /* ingest lcores first, then SL_INJECTORS_MAX injectors */
 	/* others write, or read while this thread runs */
 	_Atomic(struct sl_inject_lane *) inject[SL_INJECTORS_MAX] SL_ALIGNED(SL_CACHELINE);
 	_Atomic uint64_t stop_ns SL_ALIGNED(SL_CACHELINE); /* 0: run */
@@ -99,7 +99,8 @@ bool sl_writer_gone(const struct sl_writer *w)
 	return atomic_load_explicit(&w->state, memory_order_acquire) == GONE;
 }
 
-/* ---- a turn ------------------------------------------------------------------------------------ */
+/* ---- a turn ------------------------------------------------------------------------------------
+ */
 
 static void give_back(struct lane *l, uint32_t from, uint32_t to)
 {
@@ -162,13 +163,13 @@ SL_HOT unsigned sl_writer_turn(struct sl_writer *w)
 			moved += serve_lane(w, &w->lane[i]);
 	moved += sl_store_poll(w->sw, sl_clock_mono_ns());
 	/* pairs with sl_writer_quiesce(): what was read in this turn is let go */
-	atomic_store_explicit(&w->turns,
-			      atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
+	atomic_store_explicit(&w->turns, atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
 			      memory_order_release);
 	return moved;
 }
 
-/* ---- resting ------------------------------------------------------------------------------------ */
+/* ---- resting ------------------------------------------------------------------------------------
+ */
 
 static bool lanes_pending(struct sl_writer *w)
 {
@@ -201,7 +202,8 @@ static void rest(struct sl_writer *w, uint64_t max_ns)
 		sl_idle_wait(&w->idle, ns);
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------------
+ */
 
 int sl_writer_attach(struct sl_writer *w)
 {
@@ -233,9 +235,9 @@ static uint64_t refuse_rest(struct sl_writer *w)
 
 	for (unsigned i = 0; i < w->ingest_cnt + SL_INJECTORS_MAX; i++) {
 		struct lane *l = &w->lane[i];
-		while (l->rings && (l->at < l->cnt ||
-				    (l->cnt = sl_handoff_take(l->rings, l->held,
-							      SL_WRITER_BURST)) > 0)) {
+		while (l->rings &&
+		       (l->at < l->cnt ||
+			(l->cnt = sl_handoff_take(l->rings, l->held, SL_WRITER_BURST)) > 0)) {
 			uint32_t from = l->at < l->cnt ? l->at : 0;
 			for (l->at = from; l->at < l->cnt; l->at++) {
 				struct sl_append *a = l->held[l->at];
@@ -287,7 +289,8 @@ int sl_writer_run(void *writer)
 	return sl_writer_finish(w, atomic_load_explicit(&w->stop_ns, memory_order_relaxed));
 }
 
-/* ---- the control thread's side -------------------------------------------------------------------- */
+/* ---- the control thread's side
+ * -------------------------------------------------------------------- */
 
 static void nap(void)
 {

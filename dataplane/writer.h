@@ -32,9 +32,9 @@ struct sl_inject_lane {
 
 struct sl_writer_cfg {
 	struct sl_store *store;
-	unsigned idx;                     /* of the store's writers */
-	unsigned ingest_cnt;              /* lanes of ingest lcores */
-	bool spin;                        /* never sleep */
+	unsigned idx;        /* of the store's writers */
+	unsigned ingest_cnt; /* lanes of ingest lcores */
+	bool spin;           /* never sleep */
 	struct sl_ctr_writer *ctr;
 };
 
@@ -69,7 +69,7 @@ bool sl_writer_gone(const struct sl_writer *w);
 
 /* The steps of sl_writer_run(), for tests and benches, all on one thread. */
 SL_MUST_CHECK int sl_writer_attach(struct sl_writer *w);
-unsigned sl_writer_turn(struct sl_writer *w); /* things that moved */
+unsigned sl_writer_turn(struct sl_writer *w);                    /* things that moved */
 int sl_writer_finish(struct sl_writer *w, uint64_t deadline_ns); /* drains and detaches */
 
 #endif
