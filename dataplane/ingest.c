@@ -174,18 +174,30 @@ SL_COLD static uint16_t patience(struct sl_ingest *g)
 	return (uint16_t)n;
 }
 
+/* What was taken from a capture and is not due yet is in the ledger as `waiting`. */
+SL_COLD static unsigned poll_paced(struct sl_ingest *g, const struct sl_ingest_port *p, uint16_t want)
+{
+	unsigned n = sl_pace_rx(&g->pace[p - g->port], p->eth_id, g->mbuf, want,
+				g->draining ? UINT64_MAX : g->now_ns);
+	uint64_t held = 0;
+
+	for (uint32_t i = 0; i < g->ports; i++)
+		held += g->pace[i].cnt - g->pace[i].at;
+	sl_ctr_set(&g->ctr->in_hand, held);
+	return n;
+}
+
 SL_INLINE unsigned stage_poll(struct sl_ingest *g, const struct sl_ingest_port *p)
 {
 	uint16_t want = SL_INGEST_BURST;
 
-	if (sl_unlikely(p->patient)) {
+	if (sl_unlikely(p->patient) && sl_likely(!g->draining)) {
 		want = patience(g);
 		if (want == 0)
 			return 0;
 	}
 	unsigned n = sl_likely(!p->paced) ? rte_eth_rx_burst(p->eth_id, 0, g->mbuf, want)
-					  : sl_pace_rx(&g->pace[p - g->port], p->eth_id, g->mbuf,
-						       want, g->draining ? UINT64_MAX : g->now_ns);
+					  : poll_paced(g, p, want);
 	for (unsigned i = 0; i < SL_MIN(n, (unsigned)PREFETCH_AHEAD); i++)
 		__builtin_prefetch(rte_pktmbuf_mtod(g->mbuf[i], const void *));
 	return n;

@@ -235,11 +235,13 @@ static uint64_t refuse_rest(struct sl_writer *w)
 
 	for (unsigned i = 0; i < w->ingest_cnt + SL_INJECTORS_MAX; i++) {
 		struct lane *l = &w->lane[i];
+		if (l->at == l->cnt)
+			l->at = l->cnt = 0;
 		while (l->rings &&
 		       (l->at < l->cnt ||
 			(l->cnt = sl_handoff_take(l->rings, l->held, SL_WRITER_BURST)) > 0)) {
-			uint32_t from = l->at < l->cnt ? l->at : 0;
-			for (l->at = from; l->at < l->cnt; l->at++) {
+			uint32_t from = l->at;
+			for (; l->at < l->cnt; l->at++) {
 				struct sl_append *a = l->held[l->at];
 				a->err = -ESHUTDOWN;
 				left += a->records;

@@ -82,7 +82,8 @@ struct sl_ctr_lcore { /* one ingest lcore writes */
 	uint64_t note[SL_NOTE_ROW_CNT];
 	uint64_t in_open;                  /* records in open batches now: set, not added */
 	uint64_t handed;                   /* records handed to writers */
-	uint64_t reserved[8];
+	uint64_t in_hand;                  /* frames of a capture not due yet: set, not added */
+	uint64_t reserved[7];
 } SL_ALIGNED(SL_CACHELINE);
 
 struct sl_ctr_writer { /* one writer thread writes */

@@ -301,7 +301,8 @@ int sl_gateway_stop(struct sl_gateway *g)
 	if (g->kafka)
 		sl_kafka_stop(g->kafka, now + bound / 2);
 	if (g->dp) {
-		rc = sl_dp_stop(g->dp, now + bound);
+		/* at least half of the bound, however long the listener took of its own half */
+		rc = sl_dp_stop(g->dp, SL_MAX(now + bound, sl_clock_mono_ns() + bound / 2));
 		sl_dp_housekeep(g->dp);
 	}
 	sl_http_stop(g->http);

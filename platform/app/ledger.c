@@ -18,6 +18,7 @@ static void add_lcores(const struct sl_counters *c, struct sl_ledger *l, uint64_
 
 		l->rx += sl_ctr_get(&n->rx);
 		l->in_flight += sl_ctr_get(&n->in_open);
+		l->waiting += sl_ctr_get(&n->in_hand);
 		*handed += sl_ctr_get(&n->handed);
 		for (unsigned r = 0; r < SL_FRAME_ROW_CNT; r++)
 			l->row[r] += sl_ctr_get(&n->frame[r]);
@@ -45,7 +46,7 @@ static void add_writers(const struct sl_counters *c, struct sl_ledger *l, uint64
 
 void sl_ledger_read(const struct sl_counters *c, bool moving, struct sl_ledger *l)
 {
-	uint64_t handed = 0, taken = 0, rows = 0, out;
+	uint64_t handed = 0, taken = 0, rows = 0, seen, out;
 
 	memset(l, 0, sizeof(*l));
 	add_writers(c, l, &taken);
@@ -62,10 +63,11 @@ void sl_ledger_read(const struct sl_counters *c, bool moving, struct sl_ledger *
 	for (unsigned r = 0; r < SL_FRAME_ROW_CNT; r++)
 		rows += l->row[r];
 	/* The port's figure is read less often than rx moves: what was polled was on the wire. */
-	if (moving && l->wire < l->rx + l->lost_by_device)
-		l->wire = l->rx + l->lost_by_device;
-	if (moving && l->wire > l->rx + l->lost_by_device)
-		l->waiting = SL_MIN(l->wire - l->rx - l->lost_by_device, (uint64_t)WAITING_MAX);
+	seen = l->rx + l->lost_by_device + l->waiting;
+	if (moving && l->wire < seen)
+		l->wire = seen;
+	if (moving && l->wire > seen)
+		l->waiting += SL_MIN(l->wire - seen, (uint64_t)WAITING_MAX);
 
 	out = l->appended + l->lost_at_crash + l->in_flight;
 	for (unsigned r = 0; r < SL_APPEND_REASON_CNT; r++)
@@ -105,6 +107,7 @@ static void empty_hands(struct sl_counters *c)
 
 		sl_counters_lcore_rx_fix(n);
 		sl_ctr_set(&n->in_open, 0);
+		sl_ctr_set(&n->in_hand, 0);
 		sl_ctr_set(&n->handed, n->frame[SL_FR_ACCEPTED]);
 		handed += n->frame[SL_FR_ACCEPTED];
 	}

@@ -106,7 +106,7 @@ static int run(struct sl_config *cfg)
 		sl_log(SL_LOG_WARN, "app", "stopped; the next start recovers the log");
 	else
 		sl_log(SL_LOG_INFO, "app", "stopped clean");
-	return EXIT_SUCCESS;
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -17,7 +17,7 @@ static const char *const intent_names[] = {"intent_seq",   "intent_origin",    "
 
 _Static_assert(FIELDS(struct sl_ctr_global, reserved) == SL_ARRAY_SIZE(global_names), "names");
 _Static_assert(FIELDS(struct sl_ctr_port, reserved) == SL_ARRAY_SIZE(port_names), "names");
-_Static_assert(FIELDS(struct sl_ctr_lcore, reserved) == SL_FRAME_ROW_CNT + SL_NOTE_ROW_CNT + 3,
+_Static_assert(FIELDS(struct sl_ctr_lcore, reserved) == SL_FRAME_ROW_CNT + SL_NOTE_ROW_CNT + 4,
 	       "names");
 _Static_assert(FIELDS(struct sl_ctr_writer, reserved) ==
 		       (2 + SL_APPEND_REASON_CNT) * SL_ORIGIN_CNT + 1 + SL_ARRAY_SIZE(intent_names),
@@ -56,6 +56,7 @@ static void put_lcore(struct sl_ctr_header *h)
 		put(h, "note/%s", sl_note_row_name((enum sl_note_row)r));
 	put(h, "in_open");
 	put(h, "handed");
+	put(h, "in_hand");
 }
 
 static void put_writer(struct sl_ctr_header *h)
