@@ -35,7 +35,7 @@ bench: ## measure beside the peers; table and build/bench/results.json
 	@scripts/setup.sh build run bench
 	@[ -f $(BUILD)/build.ninja ] || $(MESON) setup $(BUILD)
 	@$(MESON) compile -C $(BUILD)
-	$(PYTHON) tests/bench/bench.py --build $(BUILD)
+	$(PYTHON) tests/bench/run.py --build $(BUILD)
 
 clean: ## remove what was built; keep what was downloaded
 	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +

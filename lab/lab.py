@@ -229,8 +229,8 @@ Sluice lab: {len(DEVICES)} device addresses in {DEV_NS} -> {GATEWAY} in {GW_NS}
 
 Try, in another terminal:
   ip netns exec {DEV_NS} logger -n {GATEWAY} -P 5514 -d --rfc5424 -t lab "hello from $(hostname)"
-  kcat -q -b 127.0.0.1:9092 -t logs -C -o -5 -e
-  kcat -q -b 127.0.0.1:9092 -t telemetry -C -o end
+  kcat -q -b 127.0.0.1:9092 -t logs -C -o -5 -c 20
+  kcat -q -b 127.0.0.1:9092 -t telemetry -C -o end -c 10
   {self.sluice} status
   {self.sluice} drops
 

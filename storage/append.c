@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "platform/base/clock.h"
+#include "copy.h"
 #include "store_int.h"
 
 #define YEAR_2000_MS 946684800000ll
@@ -184,7 +185,8 @@ static void count_failed(struct sl_store_writer *w, const struct sl_append *a,
 	sl_ctr_add(&w->ctr->failed[a->origin][why], a->records);
 }
 
-/* Fences keep the compiler from moving stores; a killed process leaves a prefix of them. */
+/* Keeps the compiler from moving stores: a killed process leaves a prefix of them, for every store
+ * that was carried out reaches memory. */
 static void intent_begin(struct sl_ctr_writer *c, const struct sl_append *a, const struct sl_part *p,
 			 int64_t end)
 {
@@ -198,17 +200,17 @@ static void intent_begin(struct sl_ctr_writer *c, const struct sl_append *a, con
 	sl_ctr_set(&c->intent_part, (uint64_t)(uint32_t)p->pub.id << 32 | id);
 	sl_ctr_set(&c->intent_prev, c->appended[a->origin]);
 	sl_ctr_set(&c->intent_prev_bytes, c->appended_bytes[a->origin]);
-	atomic_thread_fence(memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
 	sl_ctr_add(&c->intent_seq, 1);
-	atomic_thread_fence(memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 static void intent_end(struct sl_ctr_writer *c, const struct sl_append *a)
 {
-	atomic_thread_fence(memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
 	sl_ctr_add(&c->appended[a->origin], a->records);
 	sl_ctr_add(&c->appended_bytes[a->origin], a->len);
-	atomic_thread_fence(memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
 	sl_ctr_add(&c->intent_seq, 1);
 }
 
@@ -236,7 +238,7 @@ static void publish(struct sl_store_writer *w, struct sl_part *p, struct sl_appe
 	uint8_t *b = st->mem + st->used;
 	uint32_t pos = sl_seg_size(g);
 
-	memcpy(b, a->batch, a->len);
+	sl_copy(b, a->batch, a->len);
 	sl_batch_set_base_offset(b, base);
 	sl_batch_set_leader_epoch(b, pub->leader_epoch);
 	leave_mark(st, st->used, base);

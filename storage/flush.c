@@ -4,8 +4,9 @@
  *
  * A closed stripe writes its whole blocks; the unfinished last one belongs to its successor, which
  * has a copy. So stripes of a partition may be in flight together and never share a block, with
- * one exception: a sync writes the unfinished block of the open stripe, from a copy, and the next
- * write that touches this block waits for it. One write per stripe is in flight at a time.
+ * two exceptions: a sync writes the unfinished block of the open stripe, from a copy; and a stripe
+ * that is finished before its time (a roll, or memory is short) writes its unfinished block itself.
+ * The next write that touches such a block waits. One write per stripe is in flight at a time.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 #define FAST_FILL_NS 100000000ull  /* filled faster: a larger class next time */
 #define SLOW_FILL_NS 2000000000ull /* slower: a smaller one */
+#define PRESSED_CHUNKS 2u          /* written out at once when there is no stripe to be had */
 
 static uint32_t down(uint32_t n)
 {
@@ -181,24 +183,36 @@ void sl_writer_stripe_done(struct sl_store_writer *w, struct sl_stripe *st, int 
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
+static void leave_end(struct sl_store_writer *w, struct sl_part *p, const struct sl_stripe *st)
+{
+	struct sl_send e = {
+	        .part = p->pub.id,
+	        .fresh = st->seg->fresh,
+	        .seg_base = st->seg->base,
+	        .pos = st->file_pos + st->used,
+	        .offset = sl_part_end(p),
+	};
+
+	memcpy(e.topic_id, p->pub.topic->id, 16);
+	sl_arena_put_end(&w->store->arena, p->journal_slot, &e);
+}
+
 /* Whether a stripe may be taken from the cache, and letting go of it. */
 static bool reclaim(struct sl_stripe *st, bool commit, void *arg)
 {
 	struct sl_part *p = st->part;
-	(void)arg;
+	struct sl_store_writer *w = arg;
 
 	if (!commit) {
-		if (st->inflight)
-			return false;
-		if (st != p->tail_st)
-			return st->clean;
-		/* it tells the next start where the log ends until the journal does */
-		return (st->open ? st->wdone == st->used : st->clean) && !p->round &&
-		       sl_part_synced(p) == sl_part_end(p);
+		if (st != p->tail_st || !st->open)
+			return st->clean && !(st == p->tail_st && p->round);
+		return !st->inflight && st->wdone == st->used && !p->round && p->unw_head == st;
 	}
 	if (st == p->tail_st) {
 		memcpy(p->tail_blk, st->mem + down(st->used), st->used - down(st->used));
+		leave_end(w, p, st);
 		p->tail_st = NULL;
+		w->tails--;
 		if (p->unw_head == st) {
 			SL_ASSERT(st->open && !st->unw_next);
 			p->unw_head = p->unw_tail = NULL;
@@ -209,8 +223,20 @@ static bool reclaim(struct sl_stripe *st, bool commit, void *arg)
 	return true;
 }
 
-/* A class in which several batches of this size fit, following the partition's rate. */
-static uint32_t choose_class(const struct sl_part *p, uint32_t head, uint32_t len,
+/* Memory is short: what the oldest chunks still hold goes to the disk, so that they can be reused. */
+static void finish_old(struct sl_stripe *st, void *arg)
+{
+	struct sl_part *p = st->part;
+
+	if (p->tail_st == st && st->open && st->wdone != st->used)
+		sl_writer_finish_stripe(arg, p);
+}
+
+/*
+ * A class in which several batches of this size fit, following the partition's rate, but so that
+ * the open stripes of all partitions take half of the memory at most.
+ */
+static uint32_t choose_class(const struct sl_store_writer *w, const struct sl_part *p, uint32_t head, uint32_t len,
 			     uint8_t *ret_rate)
 {
 	const struct sl_stripe *st = p->tail_st;
@@ -218,14 +244,17 @@ static uint32_t choose_class(const struct sl_part *p, uint32_t head, uint32_t le
 
 	if (st && st->open) {
 		uint64_t took = sl_clock_mono_ns() - st->opened_ns;
-		if (took < FAST_FILL_NS && cls < 2)
+		if (took < FAST_FILL_NS && cls < SL_STRIPE_CLASS_MIB)
 			cls++;
 		else if (took > SLOW_FILL_NS && cls > 0)
 			cls--;
 	}
 	*ret_rate = (uint8_t)cls;
-	while (cls < 2 && sl_stripe_bytes[cls] < 4 * len + SL_IO_BLOCK)
+	while (cls < SL_STRIPE_CLASS_MIB && sl_stripe_bytes[cls] < 4 * len + SL_IO_BLOCK)
 		cls++;
+	while (cls > 0 && (uint64_t)sl_stripe_bytes[cls] * 2 * (w->tails + 1) >
+				  (uint64_t)w->pool->chunks * SL_STRIPE_CHUNK)
+		cls--;
 	while (sl_stripe_bytes[cls] < head + len)
 		cls++;
 	SL_ASSERT(cls < SL_STRIPE_CLASSES);
@@ -283,14 +312,12 @@ static void push_unwritten(struct sl_part *p, struct sl_stripe *st)
 }
 
 /* The successor has the unfinished block: what is left of the predecessor is whole blocks. */
-static void close_for(struct sl_store_writer *w, struct sl_stripe *prev, struct sl_stripe *st)
+static void close_for(struct sl_store_writer *w, struct sl_stripe *prev)
 {
 	prev->open = false;
 	atomic_store_explicit(&prev->desc->state, SL_SD_CLOSED, memory_order_release);
-	st->part->unw_closed++;
-	st->part->unw_closed_bytes += prev->bytes;
-	prev->wnext = st;
-	st->wprev = prev;
+	prev->part->unw_closed++;
+	prev->part->unw_closed_bytes += prev->bytes;
 	sl_writer_submit(w, prev);
 }
 
@@ -299,38 +326,43 @@ struct sl_stripe *sl_writer_open_stripe(struct sl_store_writer *w, struct sl_par
 	struct sl_seg *g = atomic_load_explicit(&p->active, memory_order_relaxed);
 	uint32_t head = sl_seg_size(g) % SL_IO_BLOCK;
 	uint8_t rate;
-	uint32_t cls = choose_class(p, head, len, &rate);
+	uint32_t cls = choose_class(w, p, head, len, &rate);
 
 	if (!may_open(w, p, sl_stripe_bytes[cls]))
 		return NULL;
 	struct sl_stripe *st = sl_pool_alloc(w->pool, cls, reclaim, w);
 	if (!st) {
-		w->pressure = true;
+		sl_pool_each_old(w->pool, PRESSED_CHUNKS, finish_old, w);
 		return NULL;
 	}
 	p->cls = rate;
 	struct sl_stripe *prev = p->tail_st; /* looked at after alloc, which may have taken it */
 	bool carries = prev && prev->seg == g;
-	SL_ASSERT(!prev || carries == prev->open);
+	SL_ASSERT(!prev || carries || !prev->open);
 	memcpy(st->mem, carries ? prev->mem + down(prev->used) : p->tail_blk, head);
 	set_up(p, st, g, head);
 	atomic_store_explicit(&st->prev, atomic_load_explicit(&p->tail, memory_order_relaxed),
 			      memory_order_relaxed);
 	sl_sref ref = sl_stripe_offer(w->pool, st);
+	w->tails += !prev;
 	p->tail_st = st;
 	push_unwritten(p, st);
 	if (prev) {
 		atomic_store_explicit(&prev->next, ref, memory_order_release);
-		if (carries)
-			close_for(w, prev, st);
-		else if (prev->clean)
+		if (prev->clean) {
 			atomic_store_explicit(&prev->desc->state, SL_SD_FREE, memory_order_release);
+		} else if (carries) { /* they meet in a block */
+			prev->wnext = st;
+			st->wprev = prev;
+		}
+		if (prev->open)
+			close_for(w, prev);
 	}
 	atomic_store_explicit(&p->tail, ref, memory_order_release);
 	return st;
 }
 
-/* A roll: the last stripe of the segment keeps its unfinished block, nothing follows in it. */
+/* The open stripe takes no more and writes its unfinished block itself. */
 void sl_writer_finish_stripe(struct sl_store_writer *w, struct sl_part *p)
 {
 	struct sl_stripe *st = p->tail_st;
@@ -345,6 +377,19 @@ void sl_writer_finish_stripe(struct sl_store_writer *w, struct sl_part *p)
 		completed(p, st);
 	else
 		sl_writer_submit(w, st);
+}
+
+void sl_writer_forget_tail(struct sl_store_writer *w, struct sl_part *p, const struct sl_seg *g)
+{
+	struct sl_stripe *st = p->tail_st;
+
+	if (!st || st->seg != g)
+		return;
+	/* the journal says where the log ends; as a cache the stripe stays */
+	SL_ASSERT(st->clean && st->final);
+	atomic_store_explicit(&st->desc->state, SL_SD_FREE, memory_order_release);
+	p->tail_st = NULL;
+	w->tails--;
 }
 
 /* ---- what a writer left behind ------------------------------------------------------------- */

@@ -26,6 +26,8 @@
 #define FAST_EXTENT_NS 250000000ull
 #define SLOW_EXTENT_NS 5000000000ull
 #define SNAP_ROOM 64u
+#define EXTENT_SHARE 16u            /* extents of all partitions: this part of the budget */
+#define EXTENT_LEAST (128u << 10)
 
 void sl_hk_tell(struct sl_part *p, uint32_t bits)
 {
@@ -41,14 +43,26 @@ void sl_hk_tell(struct sl_part *p, uint32_t bits)
 
 /* ---- extents ------------------------------------------------------------------------------- */
 
+/* Extents of all partitions together take a small part of the budget only. */
+static uint32_t extent_max(struct sl_store *s)
+{
+	uint64_t budget = atomic_load(&s->budget);
+	uint64_t max = budget ? budget / EXTENT_SHARE / SL_MAX(s->part_cnt, 1u) : SL_EXTENT_MAX;
+
+	return (uint32_t)SL_ALIGN_DOWN(SL_MIN(SL_MAX(max, (uint64_t)EXTENT_LEAST), (uint64_t)SL_EXTENT_MAX),
+				       SL_IO_BLOCK);
+}
+
+/* After an extent was made: the next one follows the rate at which this one is used up. */
 static void adapt_extent(struct sl_part *p)
 {
 	uint64_t now = sl_clock_mono_ns(), took = now - p->extent_ns;
 
-	if (p->extent_ns && took < FAST_EXTENT_NS && p->extent < SL_EXTENT_MAX)
+	if (p->extent_ns && took < FAST_EXTENT_NS)
 		p->extent *= 2;
 	else if (took > SLOW_EXTENT_NS && p->extent > SL_EXTENT_MIN)
 		p->extent /= 2;
+	p->extent = SL_MIN(p->extent, extent_max(p->store));
 	p->extent_ns = now;
 	atomic_store_explicit(&p->extent_low, p->extent / 2, memory_order_relaxed);
 }
@@ -67,7 +81,7 @@ static int extend(struct sl_part *p)
 	uint32_t need = atomic_load_explicit(&p->need, memory_order_relaxed);
 	uint32_t cap = segment_cap(p);
 
-	adapt_extent(p);
+	p->extent = SL_MIN(p->extent, extent_max(p->store));
 	/* `need` may speak of the segment before: it never exceeds a segment and a batch */
 	need = SL_MIN(need, SL_MAX(cap, alloc + (uint32_t)SL_STRIPE_CHUNK));
 	uint32_t to = SL_MAX(SL_MIN(alloc + p->extent, cap), need);
@@ -76,7 +90,11 @@ static int extend(struct sl_part *p)
 	if (to <= alloc)
 		return 0;
 	int err = sl_retention_room(p->store, to - alloc);
-	return err ? err : sl_seg_extend(p, g, to);
+	if (!err)
+		err = sl_seg_extend(p, g, to);
+	if (!err)
+		adapt_extent(p);
+	return err;
 }
 
 /* ---- spare segments ------------------------------------------------------------------------ */
@@ -87,16 +105,11 @@ static int spare_file(struct sl_part *p, struct sl_seg *g)
 	bool direct = atomic_load(&s->direct);
 
 	snprintf(g->spare, sizeof(g->spare), "%" PRIu64, s->hk.spare_seq++);
-	uint32_t first = SL_MIN(p->extent, segment_cap(p));
+	uint32_t first = SL_MIN(SL_MIN(p->extent, extent_max(s)), segment_cap(p));
 	uint64_t had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max);
-	int err = 0;
 
-	if (!had && sl_retention_full(s, first)) { /* what goes for it may serve at once */
-		err = sl_retention_evict(s);
-		had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max);
-		if (err == -EAGAIN)
-			return err;
-	}
+	if (!had && sl_retention_full(s, first) && sl_retention_evict(s) == 0)
+		had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max); /* what went for it */
 	g->fresh = had == 0;
 	g->wfd = s->io->open(s->dir.spare_fd, g->spare, true, &direct);
 	if (g->wfd < 0)
@@ -106,8 +119,10 @@ static int spare_file(struct sl_part *p, struct sl_seg *g)
 		atomic_fetch_sub(&s->log_bytes, had % SL_IO_BLOCK);
 		return 0;
 	}
-	err = sl_retention_room(s, first);
-	return err ? err : sl_seg_extend(p, g, first);
+	/* without space it begins empty: a roll must always be possible, so that the old one can go */
+	if (sl_retention_room(s, first) == 0 && sl_seg_extend(p, g, first))
+		sl_log(SL_LOG_DEBUG, "storage", "%s: the next segment begins without space", p->dir);
+	return 0;
 }
 
 static int spare(struct sl_part *p)
@@ -243,6 +258,9 @@ static void serve(struct sl_part *p)
 {
 	uint32_t bits = atomic_exchange_explicit(&p->to_hk, 0, memory_order_acq_rel);
 
+	bits &= ~p->pending; /* those have their time */
+	if (!bits)
+		return;
 	for (size_t i = 0; i < SL_ARRAY_SIZE(jobs); i++) {
 		if (!(bits & jobs[i].bit))
 			continue;

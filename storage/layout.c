@@ -354,6 +354,7 @@ static int open_dirs(struct sl_layout *l, const char *data, int lock_fd)
 	if (l->data_fd < 0)
 		return -errno;
 	l->lock_fd = lock_fd > 0 ? fcntl(lock_fd, F_DUPFD_CLOEXEC, 0) : take_lock(l->data_fd, true);
+	l->lock_borrowed = lock_fd > 0;
 	if (l->lock_fd < 0)
 		return lock_fd > 0 ? -errno : l->lock_fd;
 	for (size_t i = 0; i < SL_ARRAY_SIZE(dirs); i++) {
@@ -456,7 +457,7 @@ void sl_layout_close(struct sl_layout *l)
 	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
 	/* said aloud, because a ring that is being torn down may hold a copy a moment longer */
-	if (l->lock_fd > 0)
+	if (l->lock_fd > 0 && !l->lock_borrowed)
 		(void)fcntl(l->lock_fd, F_OFD_SETLK, &fl);
 	for (size_t i = 0; i < SL_ARRAY_SIZE(fds); i++) {
 		if (*fds[i] > 0)

@@ -22,6 +22,7 @@
 struct sl_layout {
 	int data_fd, log_fd, state_fd, recycled_fd, spare_fd, producers_fd;
 	int lock_fd;  /* <data>/.lock, held */
+	bool lock_borrowed; /* the caller holds it too, and lets go of it */
 	int klock_fd; /* <data>/log/.lock, held: a Kafka broker on the same directory would notice */
 	char directory_id[SL_UUID_TEXT];
 	char cluster_id[SL_UUID_TEXT];
@@ -30,7 +31,8 @@ struct sl_layout {
 };
 
 /*
- * Makes what is missing and takes both locks; lock_fd > 0 is <data>/.lock, taken before. -EBUSY, -EPROTO, -ENOTUNIQ as sl_store_open().
+ * Makes what is missing and takes both locks; lock_fd > 0 is <data>/.lock, taken before. -EBUSY,
+ * -EPROTO, -ENOTUNIQ as sl_store_open().
  * On failure nothing is held. `ret_err` gets a sentence.
  */
 SL_MUST_CHECK int sl_layout_open(struct sl_layout *l, const char *data, int lock_fd, char *ret_err,

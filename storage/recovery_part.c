@@ -318,6 +318,17 @@ static int trust_closed(struct part_rec *pr, struct sl_seg *g, int64_t next)
 	return 0;
 }
 
+/* Behind the block in which the scan stopped there is nothing at all: the file was not written. */
+static bool gone_behind(struct sl_scan *sc)
+{
+	uint32_t keep = sc->pos;
+
+	sc->pos = (uint32_t)SL_ALIGN_UP(sc->pos + 1, SL_IO_BLOCK);
+	bool gone = sl_scan_residue(sc, sc->end_pos) == 0;
+	sc->pos = keep;
+	return gone;
+}
+
 /* The last segment of a log whose end is known. */
 static void end_known(struct part_rec *pr, uint32_t file_bytes)
 {
@@ -335,7 +346,7 @@ static void end_known(struct part_rec *pr, uint32_t file_bytes)
 			sl_scan_run(sc);
 		pr->end = sc->next_off;
 		torn(pr, sl_scan_residue(sc, file_bytes));
-	} else if (stop == SL_SCAN_BAD) { /* to the end of what is known: appends go on behind it */
+	} else if (stop == SL_SCAN_BAD && !gone_behind(sc)) { /* to the end of what is known: appends go on behind it */
 		damaged(pr, sc->next_off, k->offset);
 		sc->pos = sc->end_pos;
 		pr->end = k->offset;
@@ -581,10 +592,14 @@ static int recover(struct part_rec *pr)
 {
 	struct sl_part *p = pr->p;
 	uint8_t id[16];
-	int err = sl_rec_replay(pr->r, p, &pr->known);
+	int err = list_files(pr);
 
 	if (!err)
+		err = sl_rec_replay(pr->r, p, pr->cnt ? pr->base[pr->cnt - 1] : -1, &pr->known);
+	if (!err) { /* again: it may have made segments */
+		pr->cnt = 0;
 		err = list_files(pr);
+	}
 	if (err)
 		return err;
 	if (sl_partmeta_load(p->store->dir.log_fd, p->dir, id) || memcmp(id, p->pub.topic->id, 16))

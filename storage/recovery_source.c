@@ -82,6 +82,21 @@ static int add_mark(const struct sl_tail_mark *m, void *arg)
 	return 0;
 }
 
+static int end_cmp(const void *a, const void *b)
+{
+	const struct sl_send *x = a, *y = b;
+
+	return part_cmp(x->topic_id, x->part, y->topic_id, y->part);
+}
+
+static int add_end(const struct sl_send *e, void *arg)
+{
+	struct sl_rec *r = arg;
+
+	r->end[r->end_cnt++] = *e;
+	return 0;
+}
+
 static int load_stripes(struct sl_rec *r)
 {
 	struct sl_store *s = r->s;
@@ -94,6 +109,12 @@ static int load_stripes(struct sl_rec *r)
 		       err == -ESTALE ? "of another run" : "damaged");
 		return 0;
 	}
+	if (!err) {
+		r->end = calloc(SL_STRIPE_ENDS, sizeof(*r->end));
+		err = r->end ? sl_arena_old_ends(&r->old, add_end, r) : -ENOMEM;
+	}
+	if (!err && r->end_cnt)
+		qsort(r->end, r->end_cnt, sizeof(*r->end), end_cmp);
 	return err ? err : sl_arena_old_each(&r->old, add_stripe, r);
 }
 
@@ -124,6 +145,7 @@ void sl_rec_unload(struct sl_rec *r)
 		free((void *)(uintptr_t)r->mark[i].bytes);
 	free(r->mark);
 	free(r->stripe);
+	free(r->end);
 	free(r->buf);
 	sl_cp_fini(&r->points);
 	sl_cp_fini(&r->starts);
@@ -161,15 +183,20 @@ static uint32_t prove(struct sl_rec *r, const struct sl_rec_stripe *st, int64_t 
 }
 
 static int replay_stripe(struct sl_rec *r, struct sl_part *p, const struct sl_rec_stripe *st,
-			 struct sl_rec_end *e)
+			 int64_t newest, struct sl_rec_end *e)
 {
 	char name[SL_FILE_NAME_MAX];
 	uint64_t fresh_records = 0;
 	int64_t end;
 
 	sl_segname(p->dir, st->d->seg_base, ".log", name);
-	/* created only when it is new: the roll that made it had not given it its name yet */
-	int fd = openat(r->s->dir.log_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* made when it is new: the roll had not given it its name yet */
+	int create = st->d->seg_base > newest ? O_CREAT : 0;
+	int fd = openat(r->s->dir.log_fd, name, O_RDWR | create | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == ENOENT) {
+		sl_log(SL_LOG_WARN, "storage", "%s is gone: its stripe is not used", name);
+		return 0;
+	}
 	if (fd < 0)
 		return -errno;
 	int64_t got = sl_io_pread_all(fd, r->buf, st->d->bytes, st->d->file_pos);
@@ -257,16 +284,37 @@ static size_t first_mark(const struct sl_rec *r, const struct sl_part *p)
 	return lo;
 }
 
-int sl_rec_replay(struct sl_rec *r, struct sl_part *p, struct sl_rec_end *ret_end)
+static struct sl_rec_end last_end(const struct sl_rec *r, const struct sl_part *p)
+{
+	struct sl_send key = {.part = p->pub.id};
+
+	memcpy(key.topic_id, p->pub.topic->id, 16);
+	const struct sl_send *e =
+	        r->end_cnt ? bsearch(&key, r->end, r->end_cnt, sizeof(key), end_cmp) : NULL;
+	if (!e)
+		return (struct sl_rec_end){0};
+	return (struct sl_rec_end){
+	        .valid = true,
+	        .exact = true,
+	        .fresh = e->fresh == 1,
+	        .seg_base = e->seg_base,
+	        .offset = e->offset,
+	        .pos = (uint32_t)e->pos,
+	};
+}
+
+int sl_rec_replay(struct sl_rec *r, struct sl_part *p, int64_t newest, struct sl_rec_end *ret_end)
 {
 	const uint8_t *id = p->pub.topic->id;
-	struct sl_rec_end e = {0};
+	struct sl_rec_end e = last_end(r, p), s = {0};
 	int err = 0;
 
 	for (size_t i = first_stripe(r, p); i < r->stripe_cnt && !err; i++) {
 		if (part_cmp(r->stripe[i].d->topic_id, r->stripe[i].d->part, id, p->pub.id))
 			break;
-		err = replay_stripe(r, p, &r->stripe[i], &e);
+		err = replay_stripe(r, p, &r->stripe[i], newest, &s);
+		if (!err && s.valid && (!e.valid || s.offset >= e.offset))
+			e = s;
 	}
 	for (size_t i = first_mark(r, p); i < r->mark_cnt && !err; i++) {
 		const struct sl_tail_mark *m = &r->mark[i];

@@ -124,12 +124,15 @@ static int expire(struct sl_part *p, void *arg)
 
 /* ---- the budget ---------------------------------------------------------------------------- */
 
+#define ROLLS_AT_ONCE 16u
+
 struct oldest {
-	struct sl_part *part, *largest; /* largest active segment, if none can go */
+	struct sl_part *part;
 	struct sl_seg *seg;
 	int64_t ts;
-	uint32_t size;
-	bool coming; /* rolled, and soon finished */
+	uint32_t largest; /* active segment, if none can go */
+	unsigned asked;
+	bool coming;      /* rolled, and soon finished */
 };
 
 static int find_oldest(struct sl_part *p, void *arg)
@@ -149,10 +152,20 @@ static int find_oldest(struct sl_part *p, void *arg)
 		o->seg = g;
 		o->ts = segment_ts(g);
 	}
-	if (size > o->size) {
-		o->largest = p;
-		o->size = size;
-	}
+	o->largest = SL_MAX(o->largest, size);
+	return 0;
+}
+
+/* Nothing can go: the larger active segments are rolled, several at once. */
+static int ask_larger(struct sl_part *p, void *arg)
+{
+	struct oldest *o = arg;
+
+	if (sl_part_state(p) == SL_PART_FAILED || o->asked == ROLLS_AT_ONCE ||
+	    sl_seg_size(atomic_load_explicit(&p->active, memory_order_acquire)) <= o->largest / 2)
+		return 0;
+	o->asked++;
+	ask_roll(p);
 	return 0;
 }
 
@@ -170,7 +183,7 @@ int sl_retention_evict(struct sl_store *s)
 		       o.part->dir, o.seg->base);
 		delete_first(o.part, o.seg);
 	} else if (o.largest && !o.coming) {
-		ask_roll(o.largest);
+		sl_store_each_part(s, ask_larger, &o);
 	}
 	pthread_rwlock_unlock(&s->topics_lock);
 	return o.seg ? 0 : o.largest || o.coming ? -EAGAIN : -ENOSPC;

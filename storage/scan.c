@@ -131,6 +131,8 @@ uint32_t sl_scan_residue(struct sl_scan *s, uint32_t to)
 {
 	uint32_t have, n = SL_MIN(to - SL_MIN(s->pos, to), RESIDUE_MAX), keep = s->end_pos;
 
+	if (n == 0)
+		return 0;
 	s->end_pos = to;
 	const uint8_t *b = view(s, s->pos, n, &have);
 	s->end_pos = keep;

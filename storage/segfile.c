@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* segfile.c - segment files, their extents, index files and snapshots. Everything here blocks. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -89,23 +90,39 @@ void sl_part_pstate_name(const struct sl_part *p, char *buf, size_t cap)
 }
 
 /* Kafka's loader takes the newest that fits a segment; older ones than the last two are of no use. */
-static void prune_snapshots(struct sl_part *p, int64_t newest)
+static void prune_snapshots(struct sl_part *p)
 {
-	char name[SL_FILE_NAME_MAX];
-	uint32_t kept = 0;
+	int64_t newest[SNAPSHOTS_KEPT];
+	int fd = sl_dir_open(p->store->dir.log_fd, p->dir, false);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
 
-	pthread_mutex_lock(&p->lock);
-	int64_t bases[16];
-	uint32_t n = 0;
-	for (uint32_t i = p->seg_cnt; i > 0 && n < SL_ARRAY_SIZE(bases); i--)
-		bases[n++] = p->segs[i - 1]->base;
-	pthread_mutex_unlock(&p->lock);
-	for (uint32_t i = 0; i < n; i++) {
-		if (bases[i] >= newest || kept++ < SNAPSHOTS_KEPT - 1)
-			continue;
-		sl_segname(p->dir, bases[i], ".snapshot", name);
-		unlinkat(p->store->dir.log_fd, name, 0);
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
 	}
+	for (unsigned i = 0; i < SNAPSHOTS_KEPT; i++)
+		newest[i] = -1;
+	for (int pass = 0; pass < 2; pass++, rewinddir(d)) {
+		while ((e = readdir(d))) {
+			const char *dot = strchr(e->d_name, '.');
+			if (!dot || strcmp(dot, ".snapshot"))
+				continue;
+			int64_t at = strtoll(e->d_name, NULL, 10);
+			if (pass == 1 && at < newest[SNAPSHOTS_KEPT - 1])
+				unlinkat(fd, e->d_name, 0);
+			for (unsigned i = 0; pass == 0 && i < SNAPSHOTS_KEPT; i++) {
+				if (at <= newest[i])
+					continue;
+				memmove(newest + i + 1, newest + i,
+					(SNAPSHOTS_KEPT - 1 - i) * sizeof(newest[0]));
+				newest[i] = at;
+				break;
+			}
+		}
+	}
+	closedir(d);
 }
 
 int sl_part_snapshot(struct sl_part *p, int64_t offset, const struct sl_producer *all, uint32_t cnt)
@@ -122,7 +139,7 @@ int sl_part_snapshot(struct sl_part *p, int64_t offset, const struct sl_producer
 	if (!err)
 		err = sl_snapshot_store(p->store->dir.log_fd, name, all, cnt);
 	if (!err)
-		prune_snapshots(p, offset);
+		prune_snapshots(p);
 	return err;
 }
 

@@ -18,7 +18,7 @@
 
 #include "store_int.h"
 
-#define STOCK_BYTES_MIN (1u << 20) /* smaller files are not worth it */
+#define STOCK_BYTES_MIN (256u << 10) /* smaller files are not worth it */
 
 static void drop_at(struct sl_store *s, unsigned i)
 {

@@ -63,7 +63,7 @@ struct sl_store_writer {
 	struct sl_io *io SL_ALIGNED(SL_CACHELINE);
 	unsigned inflight;      /* requests of all kinds */
 	bool ring_pending;      /* something was published since the last ring */
-	bool pressure;          /* no stripe was free: sync what is dirty */
+	uint32_t tails;         /* partitions that have a stripe */
 	bool draining;
 	unsigned idle_polls;
 	struct sl_part *dirty_head, *dirty_tail; /* unsynced bytes, oldest first */
@@ -87,6 +87,8 @@ void sl_writer_submit_part(struct sl_store_writer *w, struct sl_part *p);
 void sl_writer_stripe_done(struct sl_store_writer *w, struct sl_stripe *st, int res);
 struct sl_stripe *sl_writer_open_stripe(struct sl_store_writer *w, struct sl_part *p, uint32_t len);
 void sl_writer_finish_stripe(struct sl_store_writer *w, struct sl_part *p);
+/* The segment goes to the housekeeper, who may delete it: no descriptor may name it any more. */
+void sl_writer_forget_tail(struct sl_store_writer *w, struct sl_part *p, const struct sl_seg *g);
 /* Writes out and syncs what a writer left behind, with plain calls. Control, no writer attached. */
 SL_MUST_CHECK int sl_part_flush_blocking(struct sl_part *p);
 /* sync.c */

@@ -55,7 +55,7 @@ static void second_open_is_refused(void **state)
 static void newer_format_is_refused(void **state)
 {
 	struct tu t;
-	char path[256];
+	char path[400];
 	(void)state;
 
 	tu_init(&t, NULL, NULL);
@@ -75,7 +75,7 @@ static void newer_format_is_refused(void **state)
 static void another_gateways_log_is_refused(void **state)
 {
 	struct tu t;
-	char path[256];
+	char path[400];
 	(void)state;
 
 	tu_init(&t, NULL, NULL);
@@ -257,7 +257,7 @@ static void topics(void **state)
 	assert_memory_equal(&got, &cfg, sizeof(got));
 	tu_close(&t, true);
 	/* without its file the directories tell; settings are gone */
-	char path[256];
+	char path[400];
 	snprintf(path, sizeof(path), "%s/state/topics", t.data);
 	assert_int_equal(unlink(path), 0);
 	tu_open(&t);

@@ -13,11 +13,13 @@
 #include "platform/record/crc32c.h"
 #include "sluice/store.h"
 
-const uint32_t sl_stripe_bytes[SL_STRIPE_CLASSES] = {16u << 10, 128u << 10, 1u << 20, 2u << 20};
+const uint32_t sl_stripe_bytes[SL_STRIPE_CLASSES] = {16u << 10,  32u << 10,  64u << 10, 128u << 10,
+						     256u << 10, 512u << 10, 1u << 20,  2u << 20};
 
 #define HDR_BYTES 4096u
 #define HUGETLBFS 0x958458f6
 
+_Static_assert(SL_STRIPE_ENDS >= SL_STORE_PARTS_MAX, "a record for each partition");
 _Static_assert(SL_BATCH_MAX_BYTES + SL_IO_BLOCK <= SL_STRIPE_CHUNK, "a batch fits behind a head");
 
 static void boot_id(char ret_id[40])
@@ -45,6 +47,7 @@ static void file_name(char *buf, size_t cap, const char *directory_id, const cha
 
 static int carve(struct sl_arena *a, const struct sl_shdr *h)
 {
+	a->end = (struct sl_send *)(void *)(a->map + h->end_off);
 	a->pool = calloc(a->writers, sizeof(*a->pool));
 	if (!a->pool)
 		return -ENOMEM;
@@ -81,9 +84,9 @@ static void plan(struct sl_shdr *h, unsigned writers, uint64_t bytes)
 	h->units = (uint32_t)(chunks * SL_STRIPE_UNITS);
 	h->unit_bytes = SL_STRIPE_UNIT;
 	h->desc_off = HDR_BYTES;
+	h->end_off = HDR_BYTES + (uint64_t)writers * h->units * sizeof(struct sl_sdesc);
 	/* the memory starts on a hugepage boundary, and the file is whole hugepages */
-	h->mem_off = SL_ALIGN_UP(HDR_BYTES + (uint64_t)writers * h->units * sizeof(struct sl_sdesc),
-				 SL_STRIPE_CHUNK);
+	h->mem_off = SL_ALIGN_UP(h->end_off + SL_STRIPE_ENDS * sizeof(struct sl_send), SL_STRIPE_CHUNK);
 	h->total = h->mem_off + (uint64_t)writers * h->units * SL_STRIPE_UNIT;
 }
 
@@ -191,7 +194,8 @@ static int check_old(const struct sl_arena_old *o, const char *directory_id, uin
 	uint64_t units = (uint64_t)h->writers * h->units;
 	if (h->writers == 0 || h->writers > SL_STORE_WRITERS_MAX || h->unit_bytes != SL_STRIPE_UNIT ||
 	    h->units % SL_STRIPE_UNITS || h->total > o->map_bytes || h->desc_off != HDR_BYTES ||
-	    h->mem_off < h->desc_off + units * sizeof(struct sl_sdesc) ||
+	    h->end_off < h->desc_off + units * sizeof(struct sl_sdesc) ||
+	    h->mem_off < h->end_off + SL_STRIPE_ENDS * sizeof(struct sl_send) ||
 	    h->mem_off + units * SL_STRIPE_UNIT > h->total)
 		return -EILSEQ;
 	return 0;
@@ -265,6 +269,34 @@ int sl_arena_old_each(const struct sl_arena_old *o,
 			return err;
 	}
 	return 0;
+}
+
+static uint32_t end_crc(const struct sl_send *e)
+{
+	return sl_crc32c(e, offsetof(struct sl_send, crc));
+}
+
+int sl_arena_old_ends(const struct sl_arena_old *o, int (*fn)(const struct sl_send *e, void *arg),
+		      void *arg)
+{
+	const struct sl_send *e = (const struct sl_send *)(const void *)(o->map + o->hdr->end_off);
+
+	for (uint32_t i = 0; i < SL_STRIPE_ENDS; i++, e++) {
+		if (e->crc == 0 || e->crc != end_crc(e) || e->pos >= 1ull << 31 || e->seg_base < 0 ||
+		    e->offset < e->seg_base)
+			continue;
+		int err = fn(e, arg);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void sl_arena_put_end(struct sl_arena *a, uint32_t i, const struct sl_send *e)
+{
+	SL_ASSERT(i < SL_STRIPE_ENDS);
+	a->end[i] = *e;
+	a->end[i].crc = end_crc(e);
 }
 
 void sl_arena_old_close(struct sl_arena_old *o)
@@ -365,6 +397,17 @@ struct sl_stripe *sl_pool_alloc(struct sl_pool *p, uint32_t cls,
 	SL_ASSERT(taken_back(st));
 	st->bytes = sl_stripe_bytes[cls];
 	return st;
+}
+
+void sl_pool_each_old(struct sl_pool *p, uint32_t chunks, void (*fn)(struct sl_stripe *st, void *arg),
+		      void *arg)
+{
+	for (uint32_t i = 0; i < SL_MIN(chunks, p->fifo_cnt); i++) {
+		uint32_t c = p->fifo[(p->fifo_head + i) % p->chunks];
+		for (uint32_t k = 0; k < p->chunk[c].used; k++)
+			if (!taken_back(slot(p, c, k)))
+				fn(slot(p, c, k), arg);
+	}
 }
 
 sl_sref sl_stripe_offer(struct sl_pool *p, struct sl_stripe *st)

@@ -10,7 +10,8 @@
  *
  * After kill -9 the next start writes out what the descriptors name. The order of stores makes
  * that right at every instruction: bytes before `used`, constant fields before state OPEN, the
- * successor OPEN before the predecessor CLOSED, CLOSED or OPEN until the bytes are in the file.
+ * successor OPEN before the predecessor CLOSED, CLOSED or OPEN until the bytes are in the file, an
+ * end record before the last stripe of a partition is FREE.
  *
  * Reclaiming: `pins` counts readers, bit 31 says that the writer has taken the stripe back. A
  * reader pins by compare-and-swap, then compares the generation of its reference.
@@ -26,11 +27,13 @@
 #define SL_STRIPE_UNIT (16u << 10)
 #define SL_STRIPE_CHUNK (2u << 20)
 #define SL_STRIPE_UNITS (SL_STRIPE_CHUNK / SL_STRIPE_UNIT)
-#define SL_STRIPE_CLASSES 4u
+#define SL_STRIPE_CLASSES 8u
+#define SL_STRIPE_CLASS_MIB 6u /* of 1 MiB: the largest that a rate alone asks for */
 #define SL_STRIPE_MARKS 16u
 #define SL_STRIPE_MIN_BYTES (4ull * SL_STRIPE_CHUNK) /* per writer */
 #define SL_STRIPE_MAGIC 0x5349525453434c53ull        /* "SLCSTRIS" */
 #define SL_STRIPE_VERSION 1u
+#define SL_STRIPE_ENDS 16384u /* records of struct sl_send: partitions of a store */
 #define SL_STRIPE_PINNED_BACK 0x80000000u
 
 extern const uint32_t sl_stripe_bytes[SL_STRIPE_CLASSES];
@@ -58,6 +61,24 @@ _Static_assert(sizeof(struct sl_sdesc) == 128, "docs/formats/stripe-file.md");
 _Static_assert(offsetof(struct sl_sdesc, seg_base) == 32, "docs/formats/stripe-file.md");
 _Static_assert(offsetof(struct sl_sdesc, used) == 56, "docs/formats/stripe-file.md");
 
+/*
+ * Where the log of a partition ended when its last stripe was taken back: written before that
+ * stripe's descriptor is freed. Whatever says a higher offset is newer.
+ */
+struct sl_send { /* in the stripe file, host byte order */
+	uint8_t topic_id[16];
+	int32_t part;
+	uint32_t fresh;
+	int64_t seg_base;
+	uint64_t pos;
+	int64_t offset;
+	uint32_t crc;           /* CRC-32C of the bytes before; 0 in an unused record */
+	uint32_t zero;
+	uint64_t reserved;
+};
+_Static_assert(sizeof(struct sl_send) == 64, "docs/formats/stripe-file.md");
+_Static_assert(offsetof(struct sl_send, crc) == 48, "docs/formats/stripe-file.md");
+
 struct sl_shdr { /* first bytes of the stripe file, host byte order */
 	uint64_t magic;
 	uint32_t version;
@@ -68,13 +89,14 @@ struct sl_shdr { /* first bytes of the stripe file, host byte order */
 	uint32_t units;         /* per writer */
 	uint32_t unit_bytes;
 	uint64_t desc_off;
+	uint64_t end_off;       /* of SL_STRIPE_ENDS records */
 	uint64_t mem_off;
 	uint64_t total;
 	uint32_t crc;           /* CRC-32C of the bytes before */
 	uint32_t zero;
 };
-_Static_assert(sizeof(struct sl_shdr) == 128, "docs/formats/stripe-file.md");
-_Static_assert(offsetof(struct sl_shdr, crc) == 120, "docs/formats/stripe-file.md");
+_Static_assert(sizeof(struct sl_shdr) == 136, "docs/formats/stripe-file.md");
+_Static_assert(offsetof(struct sl_shdr, crc) == 128, "docs/formats/stripe-file.md");
 
 struct sl_part;
 struct sl_seg;
@@ -100,7 +122,7 @@ struct sl_stripe {
 	int64_t abs0;       /* place of mem[0] in all bytes that the partition ever appended */
 	uint64_t opened_ns;
 	bool open;          /* takes appends */
-	bool final;         /* closed by a roll: no successor has its last block */
+	bool final;         /* closed without a successor: its last block is its own, padded with zeros */
 	bool clean;         /* closed and in the file, and so is all before it */
 	bool complete;      /* closed and in the file */
 	bool inflight;
@@ -137,6 +159,7 @@ struct sl_arena {
 	size_t map_bytes;
 	unsigned writers;
 	struct sl_pool *pool;
+	struct sl_send *end;
 	int dir_fd;
 	char name[64];
 };
@@ -165,7 +188,13 @@ SL_MUST_CHECK int sl_arena_old_open(struct sl_arena_old *o, const char *dir,
 /* Calls fn for each descriptor in use whose fields are within bounds. */
 int sl_arena_old_each(const struct sl_arena_old *o,
 		      int (*fn)(const struct sl_sdesc *d, const uint8_t *mem, void *arg), void *arg);
+/* Calls fn for each end record that is whole. */
+int sl_arena_old_ends(const struct sl_arena_old *o, int (*fn)(const struct sl_send *e, void *arg),
+		      void *arg);
 void sl_arena_old_close(struct sl_arena_old *o); /* accepts zeroed */
+
+/* Fills record `i`. The caller frees the stripe's descriptor only afterwards. */
+void sl_arena_put_end(struct sl_arena *a, uint32_t i, const struct sl_send *e);
 
 /*
  * A stripe of class `cls` with pins taken back, or NULL. `reclaim` is asked for each stripe of a
@@ -175,6 +204,9 @@ void sl_arena_old_close(struct sl_arena_old *o); /* accepts zeroed */
 struct sl_stripe *sl_pool_alloc(struct sl_pool *p, uint32_t cls,
 				bool (*reclaim)(struct sl_stripe *st, bool commit, void *arg),
 				void *arg);
+/* Calls fn for each stripe of the oldest chunks, `chunks` of them. The writer. */
+void sl_pool_each_old(struct sl_pool *p, uint32_t chunks, void (*fn)(struct sl_stripe *st, void *arg),
+		      void *arg);
 /* The stripe is set up: readers may pin it. Returns its reference. The writer. */
 sl_sref sl_stripe_offer(struct sl_pool *p, struct sl_stripe *st);
 

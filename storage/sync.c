@@ -58,7 +58,7 @@ static uint64_t want_due(const struct sl_store_writer *w)
 {
 	if (!w->want_head)
 		return UINT64_MAX;
-	if (w->draining || w->pressure || w->want_bytes >= w->store->cfg.sync_bytes)
+	if (w->draining || w->want_bytes >= w->store->cfg.sync_bytes)
 		return 0;
 	return w->want_head->want_ns + (uint64_t)w->store->cfg.sync_interval_us * 1000;
 }
@@ -67,7 +67,7 @@ static uint64_t dirty_due(const struct sl_store_writer *w)
 {
 	if (!w->dirty_head)
 		return UINT64_MAX;
-	if (w->draining || w->pressure)
+	if (w->draining)
 		return 0;
 	return w->dirty_head->dirty_ns + (uint64_t)w->store->cfg.flush_interval_ms * 1000000;
 }
@@ -147,7 +147,6 @@ static void begin(struct sl_store_writer *w, uint64_t now)
 		struct sl_part *p = pop_dirty(w);
 		add_part(w, p);
 	}
-	w->pressure = w->pressure && r->cnt == SL_ROUND_PARTS;
 	if (r->cnt)
 		r->phase = SL_ROUND_WRITE;
 }
@@ -237,6 +236,7 @@ static void drop_closing(struct sl_store_writer *w, struct sl_part *p, int64_t s
 		struct sl_seg *g = p->closing;
 		p->closing = g->next_closing;
 		p->closing_cnt--;
+		sl_writer_forget_tail(w, p, g);
 		sl_seg_flag(g, SL_SEG_DONE); /* from here on it is the housekeeper's */
 		done = true;
 	}

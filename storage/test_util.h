@@ -25,18 +25,19 @@
 #include "platform/base/clock.h"
 #include "platform/base/log.h"
 #include "platform/record/check.h"
+#include "platform/record/crc32c.h"
 #include "platform/record/frame.h"
 #include "store_int.h"
 
 #define TU_BATCH_CAP (SL_BATCH_MAX_BYTES + 4096)
 
 struct tu {
-	char dir[128], data[160], shm[160];
+	char dir[256], data[288], shm[288];
 	struct sl_store_cfg cfg;
 	struct sl_store *s;
 	struct sl_store_recovery rec;
 	struct sl_store_writer *w;
-	int64_t now_ms;
+	_Atomic int64_t now_ms; /* read by the housekeeper */
 	char err[256];
 };
 

@@ -116,6 +116,17 @@ static unsigned reap(struct sl_store_writer *w)
 	return all;
 }
 
+static void roll_for_retention(struct sl_store_writer *w, struct sl_part *p)
+{
+	if (sl_part_state(p) == SL_PART_FAILED ||
+	    sl_seg_size(atomic_load_explicit(&p->active, memory_order_relaxed)) == 0)
+		return;
+	if (sl_writer_roll(w, p))
+		sl_writer_want(w, p); /* it can go once it is synced */
+	else
+		sl_writer_ask_hk(w, p, SL_HK_SPARE); /* retention asks again */
+}
+
 /* What the housekeeper has finished: stripes that waited for a name, a roll that retention wants. */
 static unsigned hear_hk(struct sl_store_writer *w)
 {
@@ -124,10 +135,8 @@ static unsigned hear_hk(struct sl_store_writer *w)
 
 	while ((p = sl_spsc_pop(&w->from_hk))) {
 		uint32_t bits = atomic_exchange_explicit(&p->to_wr, 0, memory_order_acq_rel);
-		if ((bits & SL_WR_ROLL) && sl_part_state(p) != SL_PART_FAILED &&
-		    sl_seg_size(atomic_load_explicit(&p->active, memory_order_relaxed)) > 0 &&
-		    !sl_writer_roll(w, p))
-			sl_writer_ask_hk(w, p, SL_HK_SPARE); /* retention asks again */
+		if (bits & SL_WR_ROLL)
+			roll_for_retention(w, p);
 		sl_writer_submit_part(w, p);
 		n++;
 	}

@@ -121,6 +121,9 @@ class Table(unittest.TestCase):
         self.assertIsNone(got["pass"])
         self.assertIn("no peer", got["note"])
         self.assertIsNone(self.row((">=", 2), [10], []).result()["pass"])
+        r = self.row((">=", 2), [10], [1])
+        r.noisy = True
+        self.assertIsNone(r.result()["pass"])
         self.assertIn("n/a", table.render([got]))
 
 

@@ -23,7 +23,9 @@ from slbench import corpus, host, p1, p2, p3, p4, p10, peers, table  # noqa: E40
 
 ROWS = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P10": p10}
 TARGETS = ("live_gen", "live_gen.bpf.o", "udp_gso_send", "stamp_send", "recvmmsg_append", "wake_recvmmsg",
-           "wake_port", "ingest_null", "segcount")
+           "wake_port", "ingest_null", "segcount", "sys_cost", "sys_cost.bpf.o")
+WEIGHTS = {"P1": 4, "P2": 4, "P3": 1.5, "P4": 2, "P10": 3}  # of the time, if it gets short
+NOISY = 0.25  # share of a core that others use: what is measured beside it is not judged
 HUGE_MIB = 1024
 DISK_MIN, DISK_MAX = 6 << 30, 40 << 30
 
@@ -40,12 +42,13 @@ class Context:
         os.makedirs(self.work)
         self.tools = {t: os.path.join(build, "tests", "bench", t) for t in TARGETS}
         self.sluiced = os.path.join(build, "platform", "app", "sluiced")
+        self.ingest_bench = os.path.join(build, "dataplane", "ingest_bench")
         self.peers = peers.Peers(build, self.work, self.tools)
         self.runs = 3 if quick else 5
         self.warm, self.window = (0.8, 1.6) if quick else (1.5, 3.0)
         self.fio_s, self.veth_s, self.pmd_s = (2, 1.2, 3) if quick else (4, 2.5, 5)
         self.idle_s, self.idle_runs = 10, 1 if quick else self.runs
-        self.until = time.monotonic() + (240 if quick else 900)
+        self.until = self.row_until = time.monotonic() + (230 if quick else 880)
         self.hugepages = "off"
         self.shared = {}
         free = shutil.disk_usage(self.work).free
@@ -57,12 +60,18 @@ class Context:
         return row in self.only
 
     def rounds(self, runs=None):
-        """Round numbers, cut short when the time of the whole bench is over."""
+        """Round numbers, cut short when this row's share of the time is over."""
         for i in range(runs or self.runs):
-            if i and time.monotonic() > self.until:
+            if i and time.monotonic() > self.row_until:
                 self.say(f"out of time after {i} rounds")
                 return
             yield i
+
+    def share_time(self, left):
+        """Called before each row: gives the first of `left` its part of what remains."""
+        now = time.monotonic()
+        part = WEIGHTS[left[0]] / sum(WEIGHTS[r] for r in left)
+        self.row_until = now + (self.until - now) * part
 
     def capture(self, count, size):
         path = os.path.join(self.work, f"{count}x{size}.pcap")
@@ -86,6 +95,8 @@ def parse():
     ap.add_argument("--quick", action="store_true", help="3 short rounds, within 4 minutes")
     ap.add_argument("--hugepages", choices=("auto", "off"), default="auto",
                     help="auto: 1 GiB of them is reserved while the bench runs, if memory allows")
+    ap.add_argument("--wait", type=float, default=10, metavar="SECONDS",
+                    help="how long to wait, before each row, for other work on the machine to end")
     args = ap.parse_args()
     args.only = [r for r in args.only.upper().split(",") if r]
     unknown = set(args.only) - set(ROWS)
@@ -97,7 +108,7 @@ def parse():
 def build_tools(build):
     """Brings the bench's programs and the daemon up to date. Says what went wrong and goes on: rows
     whose programs are there can be measured."""
-    targets = [f"tests/bench/{t}" for t in TARGETS] + ["platform/app/sluiced"]
+    targets = [f"tests/bench/{t}" for t in TARGETS] + ["platform/app/sluiced", "dataplane/ingest_bench"]
     p = subprocess.run(["ninja", "-C", build, "-k", "0", *targets], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     if p.returncode:
@@ -146,17 +157,29 @@ def conditions(ctx):
     }
 
 
-def measure(ctx):
+def wait_for_quiet(seconds):
+    """Waits for others on the machine to finish."""
+    end = time.monotonic() + seconds
+    while host.others_busy(1.0) > NOISY / 2 and time.monotonic() < end:
+        pass
+
+
+def measure(ctx, wait_s):
     results = []
-    for name in ROWS:
-        if not ctx.wants(name):
-            continue
+    todo = [r for r in ROWS if ctx.wants(r)]
+    for n, name in enumerate(todo):
+        waited = time.monotonic()
+        wait_for_quiet(wait_s)
+        ctx.until += time.monotonic() - waited
         print(f"{name}:", flush=True)
-        before = host.others_busy()
+        ctx.share_time(todo[n:])
+        others = host.Others()
         rows = ROWS[name].run(ctx)
+        busy = others.used()
         for row in rows:
-            if before > 0.2:
-                row.note(f"others used {before * 100:.0f} % of a core when it began: noisy")
+            if busy > NOISY:
+                row.noisy = True
+                row.note(f"others used {busy * 100:.0f} % of a core meanwhile: not judged")
             if ctx.quick:
                 row.note("quick: short runs, 3 rounds")
             results.append(row.result())
@@ -189,7 +212,7 @@ def main():
         with open(os.path.join(ctx.dir, "conditions.json"), "w") as f:
             json.dump(where, f, indent=1)
         print("bench: " + ", ".join(f"{k} {v}" for k, v in where.items()), flush=True)
-        results = measure(ctx)
+        results = measure(ctx, args.wait)
     finally:
         settings.restore()
         host.delete_leftovers()

@@ -121,7 +121,7 @@ static struct rte_mempool *make_pool(const struct sl_cfg_port *p, char *err, siz
 
 	if (sl_port_needs(p, &room, &held, err, errlen))
 		return NULL;
-	struct rte_mempool *pool = sl_pool_new("bench", held + MBUFS_SPARE, 256, room);
+	struct rte_mempool *pool = sl_mbuf_pool_new("bench", held + MBUFS_SPARE, 256, room);
 	if (!pool)
 		snprintf(err, errlen, "no memory for %u mbufs", held + MBUFS_SPARE);
 	return pool;
@@ -158,6 +158,9 @@ static int measure(const struct sl_config *c, struct sl_ctr_port *ctr, struct re
 	printf("ready\n");
 	fflush(stdout);
 	rte_eal_remote_launch(receive, r, lcores.ingest[0]);
+	/* rte_eal_wait_lcore() spins, on the CPU that is measured: sleep until there is no wait */
+	while (rte_eal_get_lcore_state(lcores.ingest[0]) == RUNNING)
+		nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
 	rte_eal_wait_lcore(lcores.ingest[0]);
 close:
 	sl_port_close(port);

@@ -3,32 +3,18 @@
 
 producer.py BOOTSTRAP TOPIC TAG ACKS IDEMPOTENT(0|1) RATE ANSWERS [NAME=VALUE librdkafka settings]
 
-Value of message n: "TAG n HASH padding"; HASH covers the rest. ANSWERS gets a line per message:
+Message n is messages.value_of(TAG, n). ANSWERS gets a line per message:
 "ok n partition offset" when it was acknowledged, "no n CODE NAME" when it failed for good. The
 last line is "end sent acknowledged failed fatal". Exit 0 unless the client died of a fatal error.
 """
 
-import hashlib
 import signal
 import sys
 import time
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-
-def value_of(tag, n):
-    pad = (f"{tag}/{n}/" * 20)[:20 + n * 7919 % 180]
-    body = f"{tag} {n} {pad}"
-    return f"{tag} {n} {hashlib.blake2b(body.encode(), digest_size=8).hexdigest()} {pad}".encode()
-
-
-def check_value(value):
-    """(tag, n) of a message of this program, or None if it is not one or was changed."""
-    parts = value.split(b" ", 3)
-    if len(parts) != 4 or not parts[1].isdigit():
-        return None
-    tag, n = parts[0].decode(errors="replace"), int(parts[1])
-    return (tag, n) if value_of(tag, n) == value else None
+from messages import value_of
 
 
 def main():
@@ -37,7 +23,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: going.clear())
     conf = {"bootstrap.servers": bootstrap, "acks": acks, "enable.idempotence": idempotent == "1", "linger.ms": 5,
             "message.timeout.ms": 120000, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
-            "retry.backoff.ms": 50, "socket.timeout.ms": 10000, "queue.buffering.max.messages": 200000}
+            "retry.backoff.ms": 50, "log_level": 2, "socket.timeout.ms": 10000, "queue.buffering.max.messages": 200000}
     conf.update(a.split("=", 1) for a in sys.argv[8:])
     conf["error_cb"] = lambda e: fatal.append(e) if e.fatal() else None
     p = Producer(conf)

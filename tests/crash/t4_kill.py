@@ -89,7 +89,7 @@ def end_load(check, sender, producers):
 
 def check_producer(check, tag, answers, records):
     """Every acknowledged message lies where the answer said."""
-    from producer import value_of
+    from messages import value_of
     acked = missing = changed = failed = 0
     for line in answered(answers):
         word = line.split()
@@ -108,7 +108,7 @@ def check_producer(check, tag, answers, records):
 
 
 def check_log(check, producers, records, led, sent):
-    from producer import check_value
+    from messages import check_value
     kinds, seen = Counter(), Counter()
     for part in records.values():
         for r in part:

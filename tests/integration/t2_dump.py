@@ -11,7 +11,7 @@ from sltest.kafka import CODECS, dump_check, kcat, need_jars
 from sltest.load import Sender
 from sltest.netns import Pair
 
-COUNT = 60000 // RATE_DIV
+COUNT = max(30000, 60000 // RATE_DIV)  # enough for several segments of the smallest size
 PER_CODEC = 4000 // RATE_DIV
 
 

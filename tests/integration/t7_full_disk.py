@@ -23,7 +23,8 @@ CYCLES = 3
 SIZE = 256 << 20
 KAFKA_STORAGE_ERROR = 56
 RECOVERY_LIMIT_S = 5
-UDP_RATE, KAFKA_RATE = 4000 // RATE_DIV, 1000 // RATE_DIV
+# Not slower than this: what is pre-written must fill before anything is refused.
+UDP_RATE, KAFKA_RATE = max(2000, 4000 // RATE_DIV), max(300, 1000 // RATE_DIV)
 
 
 def small_disk(scope):
@@ -89,7 +90,7 @@ def cycle(check, gw, mount, answer_file, number):
 
 
 def compare(check, gw, answer_file, led):
-    from producer import check_value, value_of
+    from messages import check_value, value_of
     records = read_topic(gw.log_dir, "logs")
     acked = answers(answer_file, "ok")
     lost = changed = 0

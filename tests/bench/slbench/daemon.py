@@ -22,7 +22,8 @@ dataplane:
 storage:
   budget: {budget}
   retention_check: 1h
-{storage}ports:
+  stripes: {stripes}
+ports:
   - {port}
 listeners:
   - {{name: syslog, port: lan0, udp: {udp}, protocol: syslog, topic: {topic}, key: source}}
@@ -40,7 +41,7 @@ class Sluiced:
     """`with Sluiced(...) as d`: running and ready; d.stop() drains; d.verify() reads the log back."""
 
     def __init__(self, ctx, name, port, cpus, ingest=None, writers=None, idle="sleep", memory="256MiB",
-                 hugepages="auto", partitions=8, udp=5514, storage=None):
+                 hugepages="auto", partitions=8, udp=5514):
         self.exe, self.segcount = ctx.sluiced, ctx.tools["segcount"]
         self.work = ctx.work
         self.data = os.path.join(ctx.work, f"{name}.data")
@@ -49,19 +50,19 @@ class Sluiced:
         if len(self.socket) > 100:  # a unix socket's path is short
             self.socket = f"/tmp/slb-{os.getpid()}-{name}.sock"
         self.cpus = cpus
-        extra = "".join(f"  {k}: {v}\n" for k, v in (storage or {}).items())
         self.text = _CONFIG.format(data=self.data, memory=memory, hugepages=hugepages, idle=idle,
                                    ingest=",".join(map(str, ingest or [cpus[-1]])),
                                    writers=",".join(map(str, writers or [cpus[-1]])),
                                    budget=f"{ctx.disk_budget >> 20}MiB", port="{name: lan0, " + port + "}",
                                    udp=udp, topic=TOPIC, partitions=partitions, socket=self.socket,
-                                   storage=extra)
+                                   stripes=host.STRIPES)
         self.log = os.path.join(ctx.work, f"{name}.log")
         self.proc = None
 
     def __enter__(self):
         host.drop_dir(self.data)
         os.makedirs(self.data)
+        os.makedirs(host.STRIPES, exist_ok=True)
         with open(self.conf, "w") as f:
             f.write(self.text)
         self.proc = host.Proc([self.exe, "-c", self.conf], self.log, cpus=self.cpus)

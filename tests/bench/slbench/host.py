@@ -13,6 +13,7 @@ import time
 SOURCE_CPU, SUT_CPU = 0, 1          # who sends; who is measured
 LOCK = "/run/lock/sluice-bench.lock"
 NS_PREFIX = "slb-"
+STRIPES = "/dev/shm/slb-stripes"    # sluiced's stripe files: on tmpfs, and found again after a kill
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -208,7 +209,8 @@ def delete_ns(name):
 
 
 def delete_leftovers():
-    """Namespaces of a run that was killed, by name. Its processes died with it."""
+    """What a run that was killed left, by name. Its processes died with it."""
+    drop_dir(STRIPES)
     if os.path.isdir("/run/netns"):
         for name in os.listdir("/run/netns"):
             if name.startswith(NS_PREFIX):
@@ -278,3 +280,22 @@ def others_busy(seconds=0.5):
     a, t = busy(), time.monotonic()
     time.sleep(seconds)
     return (busy() - a) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - t)
+
+
+class Others:
+    """How much of a core everybody else used, by user time: from here until used() is called, when all
+    children of this process have ended."""
+
+    def __init__(self):
+        self.t0, self.all0, self.own0 = time.monotonic(), *self._now()
+
+    @staticmethod
+    def _now():
+        with open("/proc/stat") as f:
+            v = f.readline().split()
+        own = os.times()
+        return (int(v[1]) + int(v[2])) / os.sysconf("SC_CLK_TCK"), own.user + own.children_user
+
+    def used(self):
+        total, own = self._now()
+        return max(0.0, (total - self.all0) - (own - self.own0)) / (time.monotonic() - self.t0)

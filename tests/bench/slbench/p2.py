@@ -6,12 +6,14 @@ CPU is what the scheduler charged to all threads of the receiving process, empty
 softirq time lies with the sender's core for everybody and is left out for everybody."""
 
 import time
+from statistics import median
 
 from . import host
 from .daemon import Sluiced, refused
 from .table import Row
 
 BYTES = 200
+DELIVERED = 0.999
 EQUAL_RATE = 300000  # below what any of them loses at
 _PEERS = {"recvmmsg + append": ("recvmmsg", 1 / 20, 3.5), "rsyslog": ("rsyslog", 1 / 35, 5)}
 
@@ -113,6 +115,10 @@ def run(ctx):
         elif row.baseline in failed:
             row.cannot(failed[row.baseline])
         _note_delivery(row)
+    for row in full.values():
+        if row.extra.get("delivered") and median(row.extra["delivered"]) < DELIVERED:
+            row.also = False
+            row.note(f"the goal asks for {DELIVERED * 100:.1f} % stored as well")
     return out
 
 
@@ -140,7 +146,5 @@ def _remember(row, got, n):
 def _note_delivery(row):
     ours, theirs = row.extra.get("delivered"), row.extra.get("baseline_delivered")
     if ours and theirs:
-        ours.sort()
-        theirs.sort()
-        row.note(f"stored of what was sent: sluiced {ours[len(ours) // 2] * 100:.2f} % (lowest {ours[0] * 100:.2f} %), "
-                 f"{row.baseline} {theirs[len(theirs) // 2] * 100:.2f} %")
+        row.note(f"stored of what was sent: sluiced {median(ours) * 100:.2f} % (lowest {min(ours) * 100:.2f} %), "
+                 f"{row.baseline} {median(theirs) * 100:.2f} %")

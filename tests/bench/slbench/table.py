@@ -21,6 +21,8 @@ class Row:
         self.goal, self.of = goal, of
         self.values, self.base = [], []
         self.notes, self.extra, self.failed = [], {}, None
+        self.noisy = False  # a ratio taken beside other work is shown, not judged
+        self.also = True  # what else the goal asks for, beside the number
 
     def add(self, value, base=None):
         self.values.append(value)
@@ -41,12 +43,14 @@ class Row:
         ratio = value / base if value is not None and base else None
         held = ratio if self.of == "ratio" else value
         goal = f"{self.of} {self.goal[0]} {self.goal[1]:.3g}" if self.goal else None
-        ok = _OPS[self.goal[0]](held, self.goal[1]) if self.goal and held is not None else None
+        ok = None
+        if self.goal and held is not None and not self.noisy:
+            ok = _OPS[self.goal[0]](held, self.goal[1]) and self.also
         notes = ([f"not measured: {self.failed}"] if self.failed else []) + self.notes
         return {
             "id": self.id, "name": self.name, "value": _round(value), "unit": self.unit,
             "baseline": self.baseline, "baseline_value": _round(base), "ratio": _round(ratio),
-            "goal": goal, "pass": ok,
+            "goal": goal, "pass": ok, "noisy": self.noisy,
             "runs": {"value": [_round(v) for v in self.values], "baseline": [_round(v) for v in self.base]},
             "spread": {"value": spread(self.values), "baseline": spread(self.base)},
             "note": "; ".join(notes), "notes": notes, **self.extra,
@@ -75,15 +79,15 @@ def _pct(v):
 
 
 def render(results):
-    head = ("id", "what", "value", "±", "unit", "beside", "value", "±", "ratio", "goal", "")
+    head = ("#", "id", "what", "value", "±", "unit", "beside", "value", "±", "ratio", "goal", "")
     rows = [head]
-    for r in results:
-        verdict = {True: "ok", False: "below", None: "n/a" if r["value"] is None else ""}[r["pass"]]
-        rows.append((r["id"], r["name"], _num(r["value"]), _pct(r["spread"]["value"]), r["unit"],
+    for n, r in enumerate(results, 1):
+        verdict = {True: "ok", False: "below", None: "n/a" if r["value"] is None else "noisy" if r["noisy"] else ""}
+        rows.append((str(n), r["id"], r["name"], _num(r["value"]), _pct(r["spread"]["value"]), r["unit"],
                      r["baseline"] or "-", _num(r["baseline_value"]), _pct(r["spread"]["baseline"]),
-                     _num(r["ratio"]), r["goal"] or "-", verdict))
+                     _num(r["ratio"]), r["goal"] or "-", verdict[r["pass"]]))
     width = [max(len(x[i]) for x in rows) for i in range(len(head))]
-    right = {2, 3, 6, 7, 8}
+    right = {0, 3, 4, 7, 8, 9}
     out = []
     for n, x in enumerate(rows):
         out.append("  ".join(c.rjust(w) if i in right else c.ljust(w)
@@ -94,20 +98,12 @@ def render(results):
 
 
 def _notes(results):
-    """Each remark once, with the rows that it is about."""
+    """Each remark once, with the numbers of the rows that it is about."""
     about = {}
-    for r in results:
+    for n, r in enumerate(results, 1):
         for note in r["notes"]:
-            who = f"{r['id']} {r['name']}, beside {r['baseline']}"
-            about.setdefault(note, []).append(who)
-    everybody = len(results)
-    out = []
-    for note, who in about.items():
-        ids = sorted({w.split()[0] for w in who}, key=lambda i: int(i[1:]))
-        whole = all(len([w for w in who if w.split()[0] == i]) == len([r for r in results if r["id"] == i])
-                    for i in ids)
-        where = "all" if len(who) == everybody > 1 else ", ".join(ids) if whole else "\n  ".join(who) + "\n "
-        out.append(f"{where}: {note}")
+            about.setdefault(note, []).append(str(n))
+    out = [f"{'all' if len(rows) == len(results) > 1 else ', '.join(rows)}: {note}" for note, rows in about.items()]
     return ["", *out] if out else []
 
 

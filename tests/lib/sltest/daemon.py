@@ -214,9 +214,12 @@ class Daemon:
         return 0
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """CPU time of all its threads, to the nanosecond."""
+        total, tasks = 0, f"/proc/{self.process.pid}/task"
+        for tid in os.listdir(tasks):
+            with open(f"{tasks}/{tid}/schedstat") as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
 
 
 def _remove_tree(path):

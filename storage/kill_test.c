@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kill_test.c - a child appends and says through a pipe what was logged and what was synced; it is
+ * killed with SIGKILL at a random moment; whatever it said must be there, byte for byte.
+ *
+ * Every second restart or so is made by yet another child that is killed while it recovers.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "platform/base/sl_test.h"
+#include "test_util.h"
+
+#define PARTS 3u
+#define ROUNDS 12u
+#define BATCHES_MAX 200000u
+
+struct said { /* through the pipe, and the parent's memory of it */
+	int32_t part;
+	uint32_t records, bytes;
+	int64_t base;  /* -1: `tag` is a synced offset of the partition */
+	uint64_t tag;
+};
+
+struct truth {
+	struct said *b;
+	uint32_t cnt;
+	int64_t end, synced;
+	bool unknown_tail; /* one batch may have been logged without word of it */
+};
+
+static const struct {
+	const char *io, *base;
+} grounds[] = {{"io_uring", NULL}, {"posix", NULL}, {"io_uring", "/dev/shm"}, {"posix", "/dev/shm"}};
+
+static void say(int fd, const struct said *s)
+{
+	if (write(fd, s, sizeof(*s)) != (ssize_t)sizeof(*s))
+		_exit(3);
+}
+
+/* Runs until it is killed. */
+static void child(struct tu *t, int fd, uint64_t seed)
+{
+	struct sl_rng r = sl_rng_from(seed);
+	struct sl_part *p[PARTS];
+	int64_t synced[PARTS];
+	static uint8_t buf[TU_BATCH_CAP];
+	static const uint32_t max[] = {100, 2000, 30000, 400000};
+
+	struct sl_topic_cfg cfg;
+
+	tu_open(t);
+	sl_topic_cfg_defaults(&cfg);
+	cfg.segment_bytes = 1 << 20; /* many rolls */
+	struct sl_topic *topic = tu_topic(t, "k", PARTS, &cfg)->pub.topic;
+	for (unsigned i = 0; i < PARTS; i++) {
+		p[i] = sl_topic_part(topic, (int32_t)i);
+		synced[i] = sl_part_synced(p[i]);
+	}
+	for (;;) {
+		unsigned i = sl_rng_below(&r, PARTS);
+		struct said s = {.part = (int32_t)i,
+				 .records = 1 + sl_rng_below(&r, 4),
+				 .bytes = 8 + sl_rng_below(&r, max[sl_rng_below(&r, 4)] / 4),
+				 .tag = sl_rng_u64(&r)};
+		struct sl_append a = {.part = p[i],
+				      .batch = buf,
+				      .records = s.records,
+				      .producer_id = -1,
+				      .ack = sl_rng_below(&r, 8) ? SL_ACK_LOGGED : SL_ACK_SYNCED};
+		a.len = tu_batch(buf, s.records, s.bytes, s.tag, t->now_ms);
+		int rc;
+		while ((rc = sl_store_append(t->w, &a)) == -EAGAIN)
+			tu_pump(t);
+		if (rc)
+			_exit(4);
+		s.base = a.base_offset;
+		say(fd, &s);
+		if (sl_rng_below(&r, 4) == 0)
+			sl_store_poll(t->w, sl_clock_mono_ns());
+		for (unsigned k = 0; k < PARTS; k++) {
+			if (sl_part_synced(p[k]) == synced[k])
+				continue;
+			synced[k] = sl_part_synced(p[k]);
+			say(fd, &(struct said){.part = (int32_t)k, .base = -1, .tag = (uint64_t)synced[k]});
+		}
+	}
+}
+
+static void hear(struct truth *truth, const struct said *s)
+{
+	struct truth *t = &truth[s->part];
+
+	if (s->base < 0) {
+		t->synced = (int64_t)s->tag;
+		return;
+	}
+	if (s->base != t->end)
+		fail_msg("partition %d: offset %" PRId64 " after %" PRId64, s->part, s->base, t->end);
+	assert_true(t->cnt < BATCHES_MAX);
+	t->b[t->cnt++] = *s;
+	t->end = s->base + s->records;
+}
+
+/* Listens for ms milliseconds, kills, listens to what is left in the pipe. */
+static void run_and_kill(struct tu *t, struct truth *truth, uint64_t seed, unsigned ms)
+{
+	int fd[2];
+	struct said s;
+
+	assert_int_equal(pipe(fd), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(fd[0]);
+		child(t, fd[1], seed);
+	}
+	close(fd[1]);
+	uint64_t until = sl_clock_mono_ns() + ms * 1000000ull;
+	bool killed = false;
+	for (;;) {
+		uint64_t now = sl_clock_mono_ns();
+		if (!killed && now >= until) {
+			kill(pid, SIGKILL);
+			killed = true;
+		}
+		struct pollfd pfd = {.fd = fd[0], .events = POLLIN};
+		if (!killed && poll(&pfd, 1, (int)((until - now) / 1000000) + 1) <= 0)
+			continue;
+		ssize_t n = read(fd[0], &s, sizeof(s));
+		if (n == 0)
+			break;
+		assert_int_equal(n, sizeof(s));
+		hear(truth, &s);
+	}
+	close(fd[0]);
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		fail_msg("the child ended by itself: %d", WEXITSTATUS(status));
+}
+
+/* A start that is killed must not make the next one poorer. */
+static void open_and_kill(struct tu *t, unsigned us)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (sl_store_open(&t->cfg, &t->s, NULL, t->err, sizeof(t->err)))
+			_exit(5);
+		pause();
+	}
+	usleep(us);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void verify(struct tu *t, struct truth *truth)
+{
+	static uint8_t want[TU_BATCH_CAP];
+	struct sl_topic *topic = sl_store_topic_find(t->s, "k", 1);
+
+	if (!topic) { /* killed before the topic was there */
+		for (unsigned i = 0; i < PARTS; i++)
+			assert_int_equal(truth[i].end, 0);
+		return;
+	}
+	unsigned extra = 0;
+	for (unsigned i = 0; i < PARTS; i++) {
+		struct sl_part *p = sl_topic_part(topic, (int32_t)i);
+		struct truth *tr = &truth[i];
+		if (sl_part_end(p) < tr->end)
+			fail_msg("partition %u ends at %" PRId64 ", logged was %" PRId64, i, sl_part_end(p),
+				 tr->end);
+		for (uint32_t k = 0; k < tr->cnt; k++) {
+			const struct said *s = &tr->b[k];
+			uint8_t *b;
+			int rc;
+			uint32_t len = tu_read(p, s->base, true, &b, &rc);
+			if (len == 0)
+				fail_msg("partition %u offset %" PRId64 ": %d", i, s->base, rc);
+			assert_int_equal(sl_batch_base_offset(b), s->base);
+			if (s->bytes == 0)
+				continue; /* found at an earlier start */
+			if (len != tu_batch(want, s->records, s->bytes, s->tag, t->now_ms) ||
+			    memcmp(b + SL_BATCH_CRC_OFF, want + SL_BATCH_CRC_OFF, len - SL_BATCH_CRC_OFF))
+				fail_msg("partition %u offset %" PRId64 ": other bytes", i, s->base);
+		}
+		while (tr->end < sl_part_end(p)) { /* logged, but the word of it was cut off */
+			uint8_t *b;
+			assert_true(tu_read(p, tr->end, true, &b, NULL) > 0);
+			tr->b[tr->cnt++] = (struct said){.part = (int32_t)i,
+							 .base = tr->end,
+							 .records = (uint32_t)sl_batch_count(b)};
+			tr->end += sl_batch_count(b);
+			extra++;
+		}
+	}
+	if (extra > 1)
+		fail_msg("%u batches that nobody logged", extra);
+}
+
+static void killed_at_random(void **state)
+{
+	const char *io = grounds[(uintptr_t)*state].io;
+	struct truth truth[PARTS] = {0};
+	struct tu t;
+	struct sl_rng r = sl_rng_from(sl_test_seed());
+
+	if (!sl_io_pick(io)) {
+		print_message("%s is not usable here: left out\n", io);
+		skip();
+	}
+	tu_init(&t, grounds[(uintptr_t)*state].base, io);
+	t.cfg.stripe_bytes = SL_STRIPE_MIN_BYTES;
+	for (unsigned i = 0; i < PARTS; i++) {
+		truth[i].b = calloc(BATCHES_MAX, sizeof(struct said));
+		assert_non_null(truth[i].b);
+	}
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		run_and_kill(&t, truth, sl_rng_u64(&r), 5 + sl_rng_below(&r, 200));
+		if (sl_rng_below(&r, 2))
+			open_and_kill(&t, sl_rng_below(&r, 40000));
+		tu_open(&t);
+		assert_int_equal(t.rec.lost_records, 0);
+		assert_int_equal(t.rec.damaged_records, 0);
+		assert_int_equal(t.rec.cut_bytes, 0);
+		verify(&t, truth);
+		tu_close(&t, sl_rng_below(&r, 2));
+	}
+	for (unsigned i = 0; i < PARTS; i++) {
+		assert_true(truth[i].end > 0);
+		free(truth[i].b);
+	}
+	tu_fini(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        {"io_uring on disk", killed_at_random, NULL, NULL, (void *)0},
+	        {"posix on disk", killed_at_random, NULL, NULL, (void *)1},
+	        {"io_uring on tmpfs", killed_at_random, NULL, NULL, (void *)2},
+	        {"posix on tmpfs", killed_at_random, NULL, NULL, (void *)3},
+	};
+
+	return cmocka_run_group_tests_name("kill", tests, NULL, NULL);
+}
