@@ -88,12 +88,18 @@ static void add_req(struct sl_store_writer *w, struct sl_stripe *st, uint8_t *bu
 	w->store->io->submit(w->io, r);
 }
 
-/* The predecessor still writes the block in which this stripe begins. */
+/*
+ * The predecessor still writes the block in which this stripe begins, or has yet to: one that was
+ * finished before its time pads that block with zeros.
+ */
 static bool block_busy(const struct sl_stripe *st)
 {
 	const struct sl_stripe *prev = st->wprev;
 
-	return prev && prev->inflight && prev->file_pos + prev->op_to > st->file_pos;
+	if (!prev)
+		return false;
+	return (prev->final && !prev->complete) ||
+	       (prev->inflight && prev->file_pos + prev->op_to > st->file_pos);
 }
 
 static void completed(struct sl_part *p, struct sl_stripe *st)

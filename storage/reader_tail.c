@@ -23,7 +23,7 @@ int sl_read_take(struct sl_read *rd, uint32_t total, int64_t last, int64_t limit
 {
 	if (last >= limit)
 		return 0;
-	if (rd->len == 0 && rd->at_least_one && total > rd->cap) {
+	if (rd->len == 0 && total > rd->cap && (rd->at_least_one || total <= rd->max_bytes)) {
 		rd->need = total;
 		return -EMSGSIZE;
 	}

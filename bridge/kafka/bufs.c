@@ -11,6 +11,12 @@ static unsigned shift_for(size_t size)
 	return shift;
 }
 
+size_t sl_kbufs_cap(size_t size)
+{
+	unsigned shift = shift_for(size);
+	return shift > SL_KBUFS_MAX_SHIFT ? size : (size_t)1 << shift;
+}
+
 void *sl_kbufs_get(struct sl_kbufs *b, size_t size, size_t *ret_cap)
 {
 	unsigned shift = shift_for(size);

@@ -97,6 +97,10 @@ void sl_kr_tags(struct sl_kr *r)
 		sl_rd_uvarint(&r->rd); /* tag */
 		uint32_t size = sl_rd_uvarint(&r->rd);
 		sl_rd_bytes(&r->rd, size);
+		if (size > SL_KR_TAG_BYTES_MAX - r->tag_bytes)
+			sl_kr_bad(r);
+		else
+			r->tag_bytes += size;
 	}
 }
 

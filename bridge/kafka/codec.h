@@ -16,13 +16,15 @@
 
 #include "sluice/wire.h"
 
-#define SL_KR_TAGS_MAX 64 /* tagged fields in one structure */
+#define SL_KR_TAGS_MAX      64          /* tagged fields in one structure */
+#define SL_KR_TAG_BYTES_MAX (64u << 10) /* of them in a whole request: we know none of them */
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
 struct sl_kr {
 	struct sl_rd rd;
 	bool flex;
+	uint32_t tag_bytes; /* skipped so far */
 };
 
 SL_INLINE int8_t sl_kr_i8(struct sl_kr *r)
@@ -64,7 +66,10 @@ const uint8_t *sl_kr_uuid(struct sl_kr *r);
 uint32_t sl_kr_array(struct sl_kr *r, uint32_t elem_min);
 /* The same, but null allowed: -1. */
 int32_t sl_kr_narray(struct sl_kr *r, uint32_t elem_min);
-/* The tagged fields that end a structure, all skipped; nothing unless flex. */
+/*
+ * The tagged fields that end a structure, all skipped; nothing unless flex. Too many of them, or
+ * too large together, are bad.
+ */
 void sl_kr_tags(struct sl_kr *r);
 
 /* ---- writing --------------------------------------------------------------------------------- */

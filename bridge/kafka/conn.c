@@ -16,7 +16,7 @@ static void charge(struct sl_kconn *c, int64_t bytes)
 	sl_kcount(&s->counters.memory, (uint64_t)bytes);
 	if (bytes < 0)
 		s->memory_freed = true;
-	if (s->overdraft == c && c->held == 0)
+	if (s->overdraft && bytes < 0 && (s->overdraft->held == 0 || !sl_kserver_over_budget(s)))
 		s->overdraft = NULL;
 }
 
@@ -204,8 +204,22 @@ void sl_kconn_pump(struct sl_kconn *c)
 			break;
 	c->pumping = false;
 	pop_sent(c);
-	if (c->closed && STAILQ_EMPTY(&c->reqs))
+	sl_kconn_order_idle(&c->order);
+}
+
+void sl_kconn_order_idle(struct sl_korder *order)
+{
+	struct sl_kconn *c = SL_CONTAINER_OF(order, struct sl_kconn, order);
+	if (c->closed && !c->pumping && !order->injecting && STAILQ_EMPTY(&c->reqs))
 		conn_free(c);
+}
+
+void sl_kreq_release_frame(struct sl_kreq *r)
+{
+	sl_kbufs_put(&r->server->bufs, r->frame, r->frame_cap);
+	sl_kreq_charge(r, -(int64_t)r->frame_cap);
+	r->frame = NULL;
+	r->frame_cap = 0;
 }
 
 static void finish(struct sl_kreq *r)
@@ -217,8 +231,7 @@ static void finish(struct sl_kreq *r)
 	c->running_pipelined -= r->api->pipelined;
 	r->state = SL_KREQ_DONE;
 	r->cancel = NULL;
-	sl_kbufs_put(&r->server->bufs, r->frame, r->frame_cap);
-	r->frame = NULL;
+	sl_kreq_release_frame(r);
 	/* from now on it holds its response only */
 	uint64_t held = sizeof(*r) + sl_kout_memory(&r->out);
 	sl_kreq_charge(r, (int64_t)held - (int64_t)r->charged);

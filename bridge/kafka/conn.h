@@ -69,6 +69,13 @@ void sl_kconn_tick(struct sl_kconn *c);
 const char *sl_kconn_local(const struct sl_kconn *c, uint16_t *ret_port);
 const char *sl_kconn_peer(const struct sl_kconn *c);
 struct sl_korder *sl_kconn_order(struct sl_kconn *c);
+/* The order's injecting has ended: frees the connection if only that had kept it. */
+void sl_kconn_order_idle(struct sl_korder *order);
+/*
+ * May the connection hold `bytes` more? Within the budget, or as the one connection beyond it,
+ * which it then is until it holds nothing or memory is no longer short.
+ */
+bool sl_kconn_may_hold(struct sl_kconn *c, uint64_t bytes);
 /* Starts what can start. */
 void sl_kconn_pump(struct sl_kconn *c);
 /* The peer has taken nothing of its responses for SL_KCONN_STALL_MS: bytes held, else 0. */

@@ -15,10 +15,18 @@ static bool may_charge(struct sl_kconn *c, uint64_t bytes)
 {
 	struct sl_kserver *s = c->server;
 
-	if (atomic_load_explicit(&s->counters.memory, memory_order_relaxed) + bytes <=
-	    s->cfg.memory_bytes)
+	if (sl_kserver_has_room(s, bytes))
 		return true;
 	return !s->overdraft || s->overdraft == c;
+}
+
+bool sl_kconn_may_hold(struct sl_kconn *c, uint64_t bytes)
+{
+	if (sl_kserver_has_room(c->server, bytes))
+		return true;
+	if (!c->server->overdraft)
+		c->server->overdraft = c;
+	return c->server->overdraft == c;
 }
 
 /* may_charge() said yes: takes the one place beyond the budget if that was why. */

@@ -457,26 +457,39 @@ static size_t find_batch(const struct sl_part *p, int64_t offset)
 	return lo;
 }
 
+/* As storage takes batches. 1: this one; 0: enough; -EMSGSIZE. */
+static int take_batch(struct sl_read *rd, const struct batch *b)
+{
+	if (b->last >= rd->max_offset)
+		return 0;
+	if (rd->len == 0 && b->len > rd->cap && (rd->at_least_one || b->len <= rd->max_bytes)) {
+		rd->need = b->len;
+		return -EMSGSIZE;
+	}
+	if (rd->len == 0 && rd->at_least_one)
+		return 1;
+	return (uint64_t)rd->len + b->len <= SL_MIN(rd->max_bytes, rd->cap);
+}
+
 static int read_locked(struct sl_part *p, struct sl_read *rd)
 {
+	int rc = 1;
+
 	rd->len = 0;
+	rd->need = 0;
 	rd->next_offset = rd->offset;
 	if (rd->offset < sl_part_start(p) || rd->offset > sl_part_end(p))
 		return -ERANGE;
 	for (size_t i = find_batch(p, rd->offset); i < p->batch_cnt; i++) {
 		const struct batch *b = &p->batch[i];
-		bool due = rd->len + b->len <= rd->max_bytes || (rd->len == 0 && rd->at_least_one);
-		if (!due || b->last >= rd->max_offset)
+		rc = take_batch(rd, b);
+		if (rc <= 0)
 			break;
-		if (b->len > rd->cap - rd->len) {
-			rd->need = b->len;
-			return rd->len ? 0 : -EMSGSIZE;
-		}
 		memcpy(rd->buf + rd->len, b->bytes, b->len);
 		rd->len += b->len;
 		rd->next_offset = b->last + 1;
 	}
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 int sl_store_read(struct sl_part *p, struct sl_read *rd)

@@ -125,26 +125,26 @@ void sl_kproduce_inject(struct sl_kserver *s, struct sl_korder *order)
 {
 	struct sl_kproduce *p;
 
+	if (order->injecting) /* an answer below has started another request: the loop takes it */
+		return;
 	if (order->waiting) {
 		order->waiting = false;
 		TAILQ_REMOVE(&s->wait_inject, order, link);
 	}
+	order->injecting = true; /* and keeps the connection alive */
 	while ((p = TAILQ_FIRST(&order->queue)) && p->checked) {
 		if (!inject_parts(s, p)) {
 			order->waiting = true;
 			TAILQ_INSERT_TAIL(&s->wait_inject, order, link);
-			return;
+			break;
 		}
 		TAILQ_REMOVE(&order->queue, p, order_link);
 		p->injected = true;
-		if (p->pending)
-			continue;
-		/* all refused: the answer may end the connection, and `order` with it */
-		bool more = !TAILQ_EMPTY(&order->queue);
-		logged(p);
-		if (!more)
-			return;
+		if (p->pending == 0) /* all refused */
+			logged(p);
 	}
+	order->injecting = false;
+	sl_kconn_order_idle(order);
 }
 
 static void came_back(struct sl_kserver *s, struct sl_append *a)

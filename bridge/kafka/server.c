@@ -45,6 +45,7 @@ int sl_kserver_init(struct sl_kserver *s, const struct sl_kserver_cfg *cfg)
 	TAILQ_INIT(&s->parked);
 	TAILQ_INIT(&s->cold);
 	TAILQ_INIT(&s->fetching);
+	TAILQ_INIT(&s->hungry);
 	worker_init(&s->inline_worker, NULL);
 	rc = sl_pool_new(&pc, &s->pool);
 	if (rc)
@@ -96,6 +97,22 @@ bool sl_kserver_over_budget(const struct sl_kserver *s)
 	       s->cfg.memory_bytes;
 }
 
+bool sl_kserver_has_room(const struct sl_kserver *s, uint64_t bytes)
+{
+	return atomic_load_explicit(&s->counters.memory, memory_order_relaxed) + bytes <=
+	       s->cfg.memory_bytes;
+}
+
+void sl_kserver_cancel(struct sl_kserver *s)
+{
+	atomic_store_explicit(&s->cancelled, true, memory_order_relaxed);
+}
+
+bool sl_kserver_cancelled(const struct sl_kserver *s)
+{
+	return atomic_load_explicit(&s->cancelled, memory_order_relaxed);
+}
+
 /* Each element once: what is put back on the list while this runs waits for the next turn. */
 static void retry_injects(struct sl_kserver *s)
 {
@@ -115,10 +132,11 @@ static void retry_stalled(struct sl_kserver *s)
 	}
 }
 
-static void wake_starved(struct sl_kserver *s)
+static void use_freed(struct sl_kserver *s)
 {
 	struct sl_kconn *c;
 	s->memory_freed = false;
+	sl_kfetch_feed(s);
 	while ((c = sl_kconn_next_starved(s)))
 		sl_kconn_changed(c);
 }
@@ -139,7 +157,9 @@ static bool move(struct sl_kserver *s)
 	retry_injects(s);
 	retry_stalled(s);
 	if (s->memory_freed)
-		wake_starved(s);
+		use_freed(s);
+	if (sl_kserver_over_budget(s))
+		sl_kfetch_squeeze(s);
 	return !TAILQ_EMPTY(&s->fetching);
 }
 
@@ -185,8 +205,10 @@ void sl_kserver_tick(struct sl_kserver *s)
 
 	for (c = sl_kconn_first(s); c; c = sl_kconn_next(c))
 		sl_kconn_tick(c);
-	if (sl_kserver_over_budget(s) || !TAILQ_EMPTY(&s->starved))
+	if (sl_kserver_over_budget(s) || !TAILQ_EMPTY(&s->starved)) {
+		sl_kfetch_give_up(s); /* nobody waits for records with memory that others need */
 		relieve(s);
+	}
 }
 
 bool sl_kserver_quiet(const struct sl_kserver *s)

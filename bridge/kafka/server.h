@@ -55,7 +55,8 @@ struct sl_kworker { /* each worker's scratch; the network thread has one, too */
 struct sl_korder {
 	TAILQ_HEAD(, sl_kproduce) queue;
 	TAILQ_ENTRY(sl_korder) link; /* in wait_inject */
-	bool waiting;
+	bool waiting;                /* there */
+	bool injecting;              /* an answer under way may ask for it again: not twice at a time */
 };
 
 TAILQ_HEAD(sl_kconn_list, sl_kconn);
@@ -83,7 +84,8 @@ struct sl_kserver {
 
 	uint64_t appends_out;       /* injected and not reaped */
 	uint64_t conn_cnt;          /* machines alive, closed ones with work under way included */
-	bool memory_freed;          /* since `starved` was looked at */
+	bool memory_freed;          /* since `starved` and `hungry` were looked at */
+	atomic_bool cancelled;      /* the stop's time is up: jobs end as soon as they can */
 	struct sl_kconn *overdraft; /* the one connection that may go beyond the budget */
 
 	struct sl_kconn_list conns;
@@ -94,6 +96,7 @@ struct sl_kserver {
 	struct sl_kfetch_list parked;
 	struct sl_kfetch_list cold;     /* wait for room in the worker pool */
 	struct sl_kfetch_list fetching; /* have more to copy in the next turn */
+	struct sl_kfetch_list hungry;   /* their first batch waits for memory */
 };
 
 /* Opens the injector and adds the waker (whose efd is the owner's to poll and drain). Control. */
@@ -116,6 +119,11 @@ bool sl_kserver_quiet(const struct sl_kserver *s);
 uint64_t sl_kserver_mono_ns(const struct sl_kserver *s);
 int64_t sl_kserver_wall_ms(const struct sl_kserver *s); /* any thread */
 bool sl_kserver_over_budget(const struct sl_kserver *s);
+/* `bytes` more are within the budget. */
+bool sl_kserver_has_room(const struct sl_kserver *s, uint64_t bytes);
+/* From now on jobs do no more than they must: the stop does not wait for them. */
+void sl_kserver_cancel(struct sl_kserver *s);
+bool sl_kserver_cancelled(const struct sl_kserver *s); /* any thread */
 
 SL_INLINE void sl_kcount(_Atomic uint64_t *c, uint64_t n)
 {
@@ -132,6 +140,8 @@ void sl_kproduce_check_sync(struct sl_kserver *s);
 void sl_kproduce_give_up(struct sl_kserver *s); /* those that wait for synced time out now */
 void sl_kfetch_check_parked(struct sl_kserver *s);
 void sl_kfetch_continue(struct sl_kserver *s);
-void sl_kfetch_give_up(struct sl_kserver *s); /* parked ones are answered now */
+void sl_kfetch_feed(struct sl_kserver *s);    /* memory was freed: the hungry try again */
+void sl_kfetch_squeeze(struct sl_kserver *s); /* parked ones that hold batches are answered now */
+void sl_kfetch_give_up(struct sl_kserver *s); /* all that are parked are answered now */
 
 #endif

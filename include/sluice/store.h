@@ -312,13 +312,14 @@ struct sl_read {
 	/* results */
 	uint32_t len;
 	int64_t next_offset; /* of the byte after the last batch returned */
-	uint32_t need;       /* with -EMSGSIZE: cap that the first batch needs */
+	uint32_t need; /* with -EMSGSIZE: cap that the first batch needs, else 0 */
 };
 
 /*
  * Copies stored batches from memory. 0 (len may be 0 at the end of the log); -EAGAIN: not in
- * memory, use sl_store_read(); -ERANGE: below log start or above log end; -EMSGSIZE: buf too
- * small for a first batch that is due. Never blocks. Any thread but lcores.
+ * memory, use sl_store_read(); -ERANGE: below log start or above log end; -EMSGSIZE: nothing was
+ * copied because buf is too small for a first batch that is due: one within max_bytes, or any with
+ * at_least_one. So with 0 and len 0 the next batch is beyond max_bytes. Never blocks. Any thread but lcores.
  */
 SL_MUST_CHECK int sl_store_read_tail(struct sl_part *p, struct sl_read *rd);
 /*
