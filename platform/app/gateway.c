@@ -291,29 +291,10 @@ void sl_gateway_housekeep(struct sl_gateway *g)
 
 /* ---- stopping: the reverse, on whatever of it exists ------------------------------------------------ */
 
-int sl_gateway_stop(struct sl_gateway *g)
+static void release(struct sl_gateway *g)
 {
-	uint64_t now = sl_clock_mono_ns();
-	uint64_t bound = (uint64_t)(g->config ? g->config->drain_ms : 0) * 1000000;
-	int rc = 0, closed;
-
-	atomic_store_explicit(&g->ready, false, memory_order_release);
-	if (g->kafka)
-		sl_kafka_stop(g->kafka, now + bound / 2);
-	if (g->dp) {
-		/* at least half of the bound, however long the listener took of its own half */
-		rc = sl_dp_stop(g->dp, SL_MAX(now + bound, sl_clock_mono_ns() + bound / 2));
-		sl_dp_housekeep(g->dp);
-	}
-	sl_http_stop(g->http);
-	sl_control_stop(g->control);
-	sl_kafka_free(g->kafka);
-	sl_dp_free(g->dp);
-	closed = sl_store_close(g->store, rc == 0);
-	if (g->counters) {
-		sl_counters_checkpoint(g->counters);
+	if (g->counters)
 		sl_counters_close(g->counters);
-	}
 	if (g->eal)
 		sl_dp_eal_cleanup();
 	if (g->lock_fd >= 0)
@@ -321,5 +302,31 @@ int sl_gateway_stop(struct sl_gateway *g)
 	sl_config_free(g->config);
 	memset(g, 0, sizeof(*g));
 	g->lock_fd = -1;
+}
+
+int sl_gateway_stop(struct sl_gateway *g)
+{
+	uint64_t now = sl_clock_mono_ns();
+	uint64_t bound = (uint64_t)(g->config ? g->config->drain_ms : 0) * 1000000;
+	int rc = 0, hung = 0, closed;
+
+	atomic_store_explicit(&g->ready, false, memory_order_release);
+	if (g->kafka)
+		hung = sl_kafka_stop(g->kafka, now + bound / 2);
+	if (g->dp) {
+		/* at least half of the bound, however long the listener took of its own half */
+		rc = sl_dp_stop(g->dp, SL_MAX(now + bound, sl_clock_mono_ns() + bound / 2));
+		sl_dp_housekeep(g->dp);
+	}
+	sl_http_stop(g->http);
+	sl_control_stop(g->control);
+	if (g->counters)
+		sl_counters_checkpoint(g->counters);
+	if (hung) /* a worker still reads the store: it is left as it is, the next start recovers */
+		return -EINPROGRESS;
+	sl_kafka_free(g->kafka);
+	sl_dp_free(g->dp);
+	closed = sl_store_close(g->store, rc == 0);
+	release(g);
 	return rc ? rc : closed;
 }

@@ -44,7 +44,8 @@ SL_MUST_CHECK int sl_gateway_start(struct sl_gateway *g, struct sl_config *confi
 /* Once a second: clock, loss readers; now and then the counters' checkpoint. */
 void sl_gateway_housekeep(struct sl_gateway *g);
 /* Drains within the config's bound and stops. 0; -ETIMEDOUT: the rest was counted; -EIO: the log
- * could not be closed cleanly (a line says why), the next start recovers. */
+ * could not be closed cleanly (a line says why), the next start recovers; -EINPROGRESS: a job
+ * of the listener hangs in the disk, nothing was released and the process must end by _exit(). */
 int sl_gateway_stop(struct sl_gateway *g);
 
 /* The status document of DESIGN's shape; owned by the caller, NULL if out of memory. Any thread. */

@@ -106,6 +106,8 @@ static int run(struct sl_config *cfg)
 		sl_log(SL_LOG_WARN, "app", "stopped; the next start recovers the log");
 	else
 		sl_log(SL_LOG_INFO, "app", "stopped clean");
+	if (rc == -EINPROGRESS)
+		_exit(EXIT_FAILURE); /* threads still run on what exit handlers would take away */
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
