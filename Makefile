@@ -44,4 +44,5 @@ distclean: ## remove build/ with the downloads
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+		while read -r target text; do printf 'make %-10s %s\n' "$$target" "$$text"; done

@@ -7,8 +7,8 @@
 Two network namespaces joined by veth: sluice-dev holds the devices (10.77.0.10-40), sluice-gw only
 the gateway's port (10.77.0.1). The Kafka and admin ports are on the host's loopback; nothing of
 the host's own network is touched. Ctrl-C ends it and leaves nothing behind; after a kill -9 the
-next start cleans up first, by the names and process ids that stand in /run/sluice-lab. The log of the lab lies in /var/tmp/sluice-lab
-while it runs.
+next start cleans up first, by the names and process ids that stand in /run/sluice-lab. The log of the
+lab lies in /var/tmp/sluice-lab while it runs.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -30,6 +31,9 @@ GATEWAY = "10.77.0.1"
 DEVICES = [f"10.77.0.{i}" for i in range(10, 41)]
 DATA = "/var/tmp/sluice-lab"  # a disk, where /run often is memory
 STRIPES = "/dev/shm/sluice-lab"
+CONFIG = os.path.join(ROOT, "configs/lab.yaml")
+SIMULATOR = os.path.join(ROOT, "lab/simulator.py")
+DPDK = "/run/dpdk"  # a daemon's folder is sluice-PID; one that was killed leaves it
 SOCKET = "/run/sluice/control.sock"  # where the operator's tool looks by itself
 PORTS = {9092: "Kafka", 9640: "admin"}
 READY_S, DRAIN_S = 30, 15
@@ -59,6 +63,29 @@ def start_time(pid):
         return None if fields[0] == "Z" else fields[19]
     except OSError:
         return None
+
+
+def strings(pid, name):
+    """argv or environment of a process; empty if it has gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as f:
+            return [s for s in f.read().decode(errors="replace").split("\0") if s]
+    except OSError:
+        return []
+
+
+def unrecorded():
+    """(name, pid, start time) of what a lab of this tree started, by what it was started with.
+
+    A lab that was killed between starting a process and writing it down leaves only this trace.
+    """
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        argv = strings(pid, "cmdline")
+        if SIMULATOR in argv[1:3]:
+            yield "simulator", pid, start_time(pid)
+        elif argv and os.path.basename(argv[0]) == "sluiced" and CONFIG in argv and \
+                f"SLUICE_LAB_NETNS={GW_NS}" in strings(pid, "environ"):
+            yield "sluiced", pid, start_time(pid)
 
 
 class Lab:
@@ -94,10 +121,11 @@ class Lab:
                 rows = [line.split() for line in f if len(line.split()) == 3]
         except OSError:
             rows = []
-        for name, pid, start in rows:
+        for name, pid, start in rows + list(unrecorded()):
             if alive(int(pid), start):
                 found.append(f"{name} (process {pid})")
                 self.end_pid(int(pid), start)
+            self.remove_runtime(pid)
         names = ip("netns", "list").split()
         found += [f"namespace {ns}" for ns in (DEV_NS, GW_NS) if ns in names]
         self.remove_namespaces()
@@ -122,6 +150,14 @@ class Lab:
         for ns in (DEV_NS, GW_NS):
             if os.path.exists(f"/run/netns/{ns}"):
                 ip("netns", "del", ns, check=False)
+
+    @staticmethod
+    def remove_runtime(pid):
+        """DPDK's folder of a daemon of ours that was killed; one that ended has removed it itself."""
+        if not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(f"{DPDK}/sluice-{pid}", ignore_errors=True)
+            if os.path.isdir(DPDK) and not os.listdir(DPDK):
+                os.rmdir(DPDK)
 
     def remove_files(self):
         for path in (self.data, STRIPES):
@@ -181,7 +217,7 @@ class Lab:
         env = dict(os.environ, SLUICE_LAB_NETNS=GW_NS, SLUICE_LAB_DEVICE=GW_IF, SLUICE_LAB_DATA=self.data,
                    SLUICE_LAB_STRIPES=STRIPES, SLUICE_LAB_SOCKET=self.socket)
         with open(self.log, "w") as log:
-            self.child("sluiced", [self.sluiced(), "-c", os.path.join(ROOT, "configs/lab.yaml")], env=env,
+            self.child("sluiced", [self.sluiced(), "-c", CONFIG], env=env,
                        stdout=log, stderr=log)
         end = time.monotonic() + READY_S
         while not self.stopping:
@@ -196,8 +232,7 @@ class Lab:
 
     def start_devices(self):
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-        self.child("simulator", ["ip", "netns", "exec", DEV_NS, python, os.path.join(ROOT, "lab/simulator.py"),
-                                 "--to", GATEWAY])
+        self.child("simulator", ["ip", "netns", "exec", DEV_NS, python, SIMULATOR, "--to", GATEWAY])
 
     # ---- showing it ----
 
@@ -257,7 +292,7 @@ Ctrl-C ends it and leaves nothing behind.
             time.sleep(0.1)
             for name, p in self.children.items():
                 if p.poll() is not None:
-                    raise Refused(f"{name} ended by itself with {p.returncode}; the daemon's log is {self.log}")
+                    raise Refused(f"{name} ended by itself with {p.returncode}")
             now = time.monotonic()
             if now - last >= LINE_EVERY_S:
                 status = self.status()
@@ -283,12 +318,20 @@ Ctrl-C ends it and leaves nothing behind.
                 with open(self.log) as f:
                     print(f"lab: sluiced ended with {p.returncode}:\n{''.join(f.readlines()[-10:])}", flush=True)
 
-    def clean(self, keep_log):
+    def keep_log(self):
+        """A name that nobody can have put a link under before: this runs as root."""
+        fd, path = tempfile.mkstemp(prefix="sluice-lab-", suffix=".log")
+        with open(fd, "wb") as kept, open(self.log, "rb") as log:
+            shutil.copyfileobj(log, kept)
+        print(f"lab: the daemon's log is kept as {path}", flush=True)
+
+    def clean(self, failed):
         self.stop_children()
+        for p in self.children.values():
+            self.remove_runtime(p.pid)
         self.remove_namespaces()
-        if keep_log and os.path.exists(self.log):
-            shutil.copy(self.log, "/tmp/sluice-lab.log")
-            print("lab: the daemon's log is kept as /tmp/sluice-lab.log", flush=True)
+        if failed and os.path.exists(self.log):
+            self.keep_log()
         self.remove_files()
         os.unlink(os.path.join(STATE, "lock"))
         os.rmdir(STATE)
@@ -312,7 +355,7 @@ Ctrl-C ends it and leaves nothing behind.
         finally:
             print("\nlab: stopping", flush=True)
             self.clean(failed)
-            print("lab: stopped, nothing left behind", flush=True)
+            print("lab: stopped, nothing else left behind" if failed else "lab: stopped, nothing left behind", flush=True)
 
     def on_signal(self, _sig, _frame):
         self.stopping = True

@@ -24,14 +24,14 @@ python=/usr/bin/python3
 # One package a word; a|b: either will do, the first is installed; a@COMMAND: not needed if the
 # command exists.
 packages_build='
-	gcc@gcc libc6-dev make@make clang llvm meson ninja-build pkg-config|pkgconf libdpdk-dev dpdk
+	gcc@gcc libc6-dev make@make clang meson ninja-build pkg-config|pkgconf libdpdk-dev
 	liburing-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libfyaml-dev
 	libmicrohttpd-dev libjansson-dev libcmocka-dev libxdp-dev libbpf-dev libmnl-dev
 	linux-libc-dev python3-minimal|python3'
-packages_run='iproute2 ethtool kcat bsdutils procps python3'
+packages_run='iproute2 kcat bsdutils python3'
 packages_test='
 	openjdk-17-jre-headless@java maven@mvn python3-venv libclang-rt-14-dev clang-format bpftool
-	tcpdump e2fsprogs mount util-linux ca-certificates'
+	e2fsprogs mount util-linux ca-certificates'
 packages_bench=''
 
 say() { printf 'setup: %s\n' "$*"; }

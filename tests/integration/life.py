@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a daemon: drains on SIGTERM, refuses what it must, sleeps when idle, has neighbours."""
+"""The life of a daemon: drains on SIGTERM, says the same everywhere, sleeps when idle, has neighbours,
+takes hugepages and gives them back. What it refuses: refusals.py."""
 
+import json
 import os
 import time
 
-from sltest import RATE_DIV, SANITIZED, SLOW, Checks, Scope, need_root, wait_for
+from sltest import RATE_DIV, SANITIZED, SLOW, Checks, Scope, metrics, need_root, say, wait_for
 from sltest.base import dead_runtime_folders
 from sltest.batch import read_topic
-from sltest.daemon import SLUICED, Daemon, listener, topic
+from sltest.daemon import Daemon, listener, topic
 from sltest.load import Sender
 from sltest.netns import Pair
 
 DRAIN_BOUND_S = 10
 IDLE_LIMIT = 0.05  # of a core; the goal is 0.005
+CLOCKS = ("uptime_s",)  # of the status document
+NR_HUGEPAGES = "/proc/sys/vm/nr_hugepages"
+HUGE_MIB = 128
 
 
 def make(scope, pair, name="gw", backend="af_packet", **kw):
@@ -42,38 +47,67 @@ def drain(scope, check, pair):
     check.equal(sigint.process.wait(15 * SLOW), 0, "SIGINT stops it cleanly too")
 
 
-def refusals(scope, check, pair):
-    first = make(scope, pair, "first")
-    first.start()
-    second = make(scope, pair, "second", data=first.data)
-    second.launch()
-    code = second.process.wait(30 * SLOW)
-    check.equal(code, 1, "a second daemon on the same data directory ends with 1")
-    check.that(first.data in second.log_text() and "lock" in second.log_text().lower(), "and names the directory and the lock")
-    check.that(first.ready(), "the first one does not notice")
-    check.equal(first.stop()[0], 0, "first one stopped")
+def metrics_agree(check, gw):
+    """What a scraper reads, strictly parsed, beside what the operator's tool says."""
+    code, text = gw.http("/metrics")
+    check.equal(code, 200, "GET /metrics")
+    try:
+        m = metrics.parse(text)
+    except metrics.Malformed as e:
+        check.that(False, f"/metrics: {e}")
+        return
+    check.that(len(m) > 20, f"/metrics is well-formed: {len(m)} families, each once, HELP and TYPE first")
+    r = gw.cli("status", "--json", "--socket", gw.socket)
+    check.equal((r.returncode, r.stderr), (0, ""), "sluice status --json")
+    status = json.loads(r.stdout)
+    led = status["ledger"]
+    got = {"wire": metrics.value(m, "sluice_frames_wire_total"),
+           "lost_by_device": metrics.value(m, "sluice_frames_lost_by_device_total"),
+           "rx": metrics.value(m, "sluice_frames_received_total"),
+           "in_flight": metrics.value(m, "sluice_records_in_flight"),
+           "lost_at_crash": metrics.value(m, "sluice_records_lost_at_crash_total"),
+           "difference": metrics.value(m, "sluice_ledger_difference"),
+           "appended": metrics.value(m, "sluice_records_appended_total", origin="ingest"),
+           "append_failed": {r: metrics.value(m, "sluice_records_append_failed_total", origin="ingest", reason=r)
+                             for r in led["append_failed"]}}
+    check.equal(got, {k: led[k] for k in got}, "the ledger's books are the same")
+    rows = {}
+    for labels, n in m["sluice_frames_total"].items():
+        row = dict(labels)
+        rows[row["bucket"], row["reason"]] = n
+    want = {}
+    for k, v in led.items():
+        if k in ("bad", "fragment", "refused", "control"):
+            want.update({(k, reason): n for reason, n in v.items()})
+        elif k in ("other", "duplicate", "limited", "ring_full", "accepted"):
+            want[k, k] = v
+    check.equal(rows, want, f"and every of {len(rows)} frame rows")
+    ends = {(t["name"], str(p["id"])): p["end"] for t in status["topics"] for p in t["partitions"]}
+    check.equal({(dict(k)["topic"], dict(k)["partition"]): v
+                 for k, v in m["kafka_topic_partition_current_offset"].items()}, ends, "and the ends of the partitions")
 
-    version_file = os.path.join(first.data, "state", "format")
-    with open(version_file) as f:
-        version = f.read()
-    with open(version_file, "w") as f:
-        f.write(version.replace("1", "999", 1))
-    first.launch()
-    check.equal(first.process.wait(30 * SLOW), 1, "a data directory of a newer format version is refused")
-    check.that("999" in first.log_text().splitlines()[-1] or "newer" in first.log_text().lower(), "and says so")
-    with open(version_file, "w") as f:
-        f.write(version)
-    first.start()
-    check.equal(first.stop()[0], 0, "the right version starts again: nothing was changed")
 
-    bad = scope.path("bad.yaml")
-    with open(bad, "w") as f:
-        f.write("gateway: {id: x, colour: blue}\n")
-    r = scope.run([SLUICED, "-c", bad], check=False)
-    check.equal(r.returncode, 2, "a mistake in the config: exit 2")
-    check.that(f"{bad}:1" in r.stderr and "colour" in r.stderr, "with file, line and key")
-    r = scope.run([SLUICED, "--version"])
-    check.that(r.stdout.startswith("sluiced "), f"--version: {r.stdout.strip()}")
+def says(scope, check, pair):
+    """The admin port and the control socket say the same, once traffic has stopped."""
+    gw = make(scope, pair, "says")
+    gw.start()
+    count = 3000 // RATE_DIV
+    Sender(scope, pair, 5514, rate=3000, count=count).wait()
+    Sender(scope, pair, 5999, rate=1000, count=30).wait()  # a port without listener: other
+    gw.wait_records("logs", count)
+    wait_for("the ledger to take the rest", lambda: gw.ledger()["other"] >= 30)
+    gw.wait_settled()
+    check.equal(gw.http("/readyz")[0], 200, "GET /readyz")
+    metrics_agree(check, gw)
+
+    def without_clocks(status):
+        return {k: v for k, v in status.items() if k not in CLOCKS}
+
+    code, body = gw.http("/api/v1/status")
+    check.equal(code, 200, "GET /api/v1/status")
+    check.equal(without_clocks(json.loads(body)), without_clocks(gw.status()), "it is the control socket's document")
+    check.equal(gw.http("/api/v1/nothing")[0], 404, "a path that is not there: 404")
+    check.equal(gw.stop()[0], 0, "says: clean stop")
 
 
 def idle(scope, check, pair):
@@ -113,15 +147,88 @@ def neighbours(scope, check):
     check.equal(dead_runtime_folders() - before, set(), "no folder stays in /run/dpdk")
 
 
+def pages():
+    """(hugepages, free ones) of the default size, and that size in KiB."""
+    with open("/proc/meminfo") as f:
+        rows = dict(line.split(":", 1) for line in f)
+    return int(rows["HugePages_Total"]), int(rows["HugePages_Free"]), int(rows["Hugepagesize"].split()[0])
+
+
+def used_pages():
+    total, free, _ = pages()
+    return total - free
+
+
+def hugetlb_files():
+    with open("/proc/mounts") as f:
+        mounts = [line.split()[1] for line in f if line.split()[2] == "hugetlbfs"]
+    return {os.path.join(m, name) for m in mounts for name in os.listdir(m)}
+
+
+def set_pages(n):
+    with open(NR_HUGEPAGES, "w") as f:
+        f.write(str(n))
+
+
+def need_pages(scope, count):
+    """Sees to it that so many are free, for the time of the test; False and why if that cannot be."""
+    total, free, _ = pages()
+    if free >= count:
+        return True
+    try:
+        scope.undo(set_pages, total)
+        set_pages(total + count - free)
+    except OSError as e:
+        say(f"skipped part: hugepages: {NR_HUGEPAGES}: {e.strerror}")
+        return False
+    if pages()[1] < count:
+        say(f"skipped part: hugepages: the kernel finds only {pages()[1]} of {count}")
+        return False
+    return True
+
+
+def hugepages(scope, check, pair):
+    """`required` without enough of them is an error; with them it runs beside a daemon without any."""
+    _, free, size_kb = pages()
+    too_much = f"{free * size_kb // 1024 + HUGE_MIB}MiB"
+    gw = make(scope, pair, "wants", dataplane={"hugepages": "required", "memory": too_much})
+    gw.launch()
+    check.equal(gw.process.wait(30 * SLOW), 1, "hugepages: required, and too few: exit 1")
+    last = gw.log_text().strip().splitlines()[-1]
+    check.that("hugepages is required" in last and "vm.nr_hugepages" in last, f"and says so: {last}")
+    if not need_pages(scope, HUGE_MIB * 1024 // size_kb):
+        return
+    before, folders = hugetlb_files(), dead_runtime_folders()
+    used_before = used_pages()
+    other = Pair(scope, "huge")
+    has, hasnt = (make(scope, p, f"huge-{h}", dataplane={"hugepages": h, "memory": f"{HUGE_MIB}MiB"})
+                  for p, h in ((pair, "required"), (other, "off")))
+    has.start()
+    in_use = used_pages() - used_before
+    check.that(in_use * size_kb >= HUGE_MIB * 1024, f"hugepages: required: {in_use} in use")
+    hasnt.start()
+    check.equal(used_pages() - used_before, in_use, "a daemon with `off` beside it takes none")
+    count = 1000 // RATE_DIV
+    for gw, p in ((has, pair), (hasnt, other)):
+        Sender(scope, p, 5514, rate=2000, count=count).wait()
+        gw.wait_records("logs", count)
+    for gw in (has, hasnt):
+        check.equal((gw.wait_settled()["accepted"], gw.stop()[0]), (count, 0), f"{gw.name}: {count} accepted, clean stop")
+    wait_for("the kernel to take the hugepages back", lambda: used_pages() <= used_before)
+    check.equal(hugetlb_files() - before, set(), "nothing in hugetlbfs")
+    check.equal(dead_runtime_folders() - folders, set(), "nothing in /run/dpdk")
+
+
 def main():
     need_root()
     check = Checks()
     with Scope("life") as scope:
         pair = Pair(scope, "life")
         drain(scope, check, pair)
-        refusals(scope, check, pair)
+        says(scope, check, pair)
         idle(scope, check, pair)
         neighbours(scope, check)
+        hugepages(scope, check, pair)
     check.finish()
 
 

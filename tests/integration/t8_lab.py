@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab in a terminal: started, tried with its own printed suggestions, stopped, started again.
+"""`make run` in a terminal: started, tried with its own printed suggestions, stopped by Ctrl-C.
 
-A second one beside it is refused; after a kill -9 the next one cleans up by name; nothing is left.
+A second one beside it is refused; a daemon that dies ends the lab with an error; after a kill -9 the
+next one cleans up by id and name; nothing is left.
 """
 
 import glob
@@ -10,21 +11,24 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 
 from sltest import SLOW, Checks, Scope, need_root, say, skip, wait_for
 from sltest.base import BUILD, PYTHON, SOURCE, dead_runtime_folders
 
 LAB = [PYTHON, os.path.join(SOURCE, "lab/lab.py"), "--build", BUILD]
+# As a person types it, but for the build directory. What make itself was told is none of its business.
+MAKE = ["env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "-u", "MFLAGS", "make", "-s", "-C", SOURCE, "run", f"BUILD={BUILD}"]
 NAMES = ("sluice-dev", "sluice-gw")
+CHILDREN = "/run/sluice-lab/children"
 FILES = ("/run/sluice-lab", "/var/tmp/sluice-lab", "/dev/shm/sluice-lab", "/run/sluice/control.sock")
 
 
 def xdp_programs(scope):
     """{id: name} of the XDP programs in the kernel."""
-    r = scope.run(["bpftool", "-j", "prog", "list"], check=False)
-    return {p["id"]: p.get("name") for p in json.loads(r.stdout or "[]")
-            if isinstance(p, dict) and p.get("type") == "xdp"} if r.returncode == 0 else {}
+    r = scope.run(["bpftool", "-j", "prog", "list"])
+    return {p["id"]: p.get("name") for p in json.loads(r.stdout) if p.get("type") == "xdp"}
 
 
 def leftovers(before):
@@ -53,10 +57,10 @@ def processes():
 class Terminal:
     """The lab with a terminal of its own; what it prints is read as it comes."""
 
-    def __init__(self, scope):
+    def __init__(self, scope, argv=LAB):
         self.master, slave = pty.openpty()
         # The terminal is its controlling one, so that Ctrl-C is a signal.
-        self.process = scope.popen(["setsid", "--ctty", *LAB], stdin=slave, stdout=slave, stderr=slave)
+        self.process = scope.popen(["setsid", "--ctty", *argv], stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
         self.text = ""
 
@@ -139,36 +143,74 @@ def rates(text):
 
 
 def first_life(scope, check, before):
-    lab = Terminal(scope)
-    lab.wait_text(r"^Ctrl-C ends it", 60)
+    """make run: Ctrl-C goes to everything in the foreground, make among it."""
+    lab = Terminal(scope, MAKE)
+    lab.wait_text(r"^Ctrl-C ends it", 300)  # it installs and builds what is missing
     lab.wait_text(r"(?:^\d\d:\d\d:\d\d +\d+/s.*\n(?:.*\n)*?){4}", 60)
     check.that(all(1000 <= r <= 3000 for r in rates(lab.text)[1:]), f"a steady load of about 2,000/s: {rates(lab.text)}")
     check.that("lost 0" in lab.text.splitlines()[-1], "nothing lost: " + lab.text.splitlines()[-1])
     try_suggestions(scope, check, lab)
-    second = subprocess.run(LAB, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            timeout=60 * SLOW)
-    check.that(second.returncode == 1 and "running already" in second.stdout, f"a second one: {second.stdout.strip()}")
+    refused(check)
     check.that(lab.process.poll() is None, "and the first one does not notice")
     lab.ctrl_c()
-    check.equal(lab.wait_end(), 0, "Ctrl-C ends it with 0")
+    lab.wait_end()  # make's own code says only that it was interrupted
+    check.that("lab: stopped, nothing left behind" in lab.text, "Ctrl-C reaches the lab through make, which waits for it")
+    check.that("Traceback" not in lab.text, "no traceback")
     check.equal(leftovers(before), [], "nothing left behind")
 
 
-def second_life(scope, check, before):
-    """Killed with -9: its children stay; the next start removes them by id and name."""
+def refused(check):
+    """A second one beside the one that runs: what lab.py says, and make run."""
+    second = subprocess.run(LAB, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            timeout=60 * SLOW)
+    check.that(second.returncode == 1 and "running already" in second.stdout, f"a second one: {second.stdout.strip()}")
+    second = subprocess.run(MAKE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            timeout=300 * SLOW)
+    check.that(second.returncode != 0 and "running already" in second.stdout,
+               f"make run: exit {second.returncode}, the same sentence")
+
+
+def killed_life(scope, check, before, written):
+    """Killed with -9: the daemon stays; the next start finds it by its id, or by its argv if it was not
+    written down yet, and the rest by name."""
     lab = Terminal(scope)
     lab.wait_text(r"^\d\d:\d\d:\d\d +\d+/s", 60)
     check.that(True, "started again")
     lab.process.kill()
     lab.wait_end()
     say(f"after kill -9 of the lab: {leftovers(before)}")
+    children = recorded()
+    check.equal(sorted(children), ["simulator", "sluiced"], "its children are written down")
+    if not written:  # as if it had been killed before it could write anything down
+        os.unlink(CHILDREN)
     lab = Terminal(scope)
     lab.wait_text(r"an earlier lab did not end cleanly", 60)
     lab.wait_text(r"^\d\d:\d\d:\d\d +\d+/s", 60)
-    check.that(True, "one after a kill -9 cleans up by name and starts")
+    said = re.search(r"^lab: an earlier lab.*", lab.text, re.M)[0]
+    check.that(f"sluiced (process {children['sluiced']})" in said, f"written down: {written}: {said}")
     lab.ctrl_c()
     check.equal(lab.wait_end(), 0, "Ctrl-C ends it with 0")
     check.equal(leftovers(before), [], "nothing left behind")
+
+
+def recorded():
+    """{name: pid} of the lab's children."""
+    with open(CHILDREN) as f:
+        return {name: int(pid) for name, pid, _ in (line.split() for line in f)}
+
+
+def orphaned_life(scope, check, before):
+    """The daemon is killed with -9 under the lab: it notices, cleans up and ends with an error."""
+    lab = Terminal(scope)
+    lab.wait_text(r"^\d\d:\d\d:\d\d +\d+/s", 60)
+    os.kill(recorded()["sluiced"], signal.SIGKILL)
+    check.equal(lab.wait_end(), 1, "kill -9 of sluiced: the lab ends with 1")
+    check.that("sluiced ended by itself with -9" in lab.text, "and says why")
+    kept = re.search(r"log is kept as (\S+)", lab.text)
+    check.that(kept and os.path.getsize(kept[1]) > 0, "the daemon's log is kept")
+    if kept:
+        os.unlink(kept[1])
+    check.equal(leftovers(before), [], "nothing else left behind")
 
 
 def bounded_life(scope, check, before):
@@ -194,7 +236,9 @@ def main():
         programs = xdp_programs(scope)
         scope.undo(sweep_lab)
         first_life(scope, check, before)
-        second_life(scope, check, before)
+        for written in (True, False):
+            killed_life(scope, check, before, written)
+        orphaned_life(scope, check, before)
         bounded_life(scope, check, before)
         fresh = {i: n for i, n in xdp_programs(scope).items() if i not in programs}
         check.equal(fresh, {}, "no XDP program stays in the kernel")

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 import zlib
 
-from sltest import base, batch, corpus, daemon, frames, kafka
+from sltest import base, batch, corpus, daemon, frames, kafka, metrics
 from sltest.murmur2 import murmur2, partition
 
 
@@ -111,6 +111,25 @@ class Yaml(unittest.TestCase):
     def test_shape(self):
         self.assertEqual(daemon.to_yaml({"a": {"b.c": 1}, "l": [{"x": "5ms", "y": ["[::1]:9"]}], "t": True}),
                          "a:\n  b.c: 1\nl:\n  - x: 5ms\n    y:\n      - '[::1]:9'\nt: true")
+
+
+class Metrics(unittest.TestCase):
+    GOOD = ('# HELP a_total Help.\n# TYPE a_total counter\na_total{x="1",y="q\\"\\\\"} 5\na_total{x="2",y=""} 0\n'
+            '# HELP b Help.\n# TYPE b gauge\nb -1.5\n')
+
+    def test_what_is_right(self):
+        got = metrics.parse(self.GOOD)
+        self.assertEqual(metrics.value(got, "a_total", x="1", y='q"\\'), 5)
+        self.assertEqual(metrics.value(got, "b"), -1.5)
+
+    def test_what_is_wrong(self):
+        for bad in ("b 1\n", "# TYPE b gauge\nb 1\n", "# HELP b Help.\nb 1\n", self.GOOD + self.GOOD, self.GOOD + "b 2\n",
+                    self.GOOD + "a_total 1\n", self.GOOD[:-1], "# HELP b Help.\n# TYPE b counter\nb 1\n",
+                    "# HELP b_total Help.\n# TYPE b_total gauge\nb_total 1\n", "# HELP b Help.\n# TYPE b gauge\nb x\n",
+                    "# HELP b_total Help.\n# TYPE b_total counter\nb_total -1\n", "# HELP b Help.\n", "\n",
+                    '# HELP b Help.\n# TYPE b gauge\nb{x="1",} 1\n', '# HELP b Help.\n# TYPE b gauge\nb{x="1",x="2"} 1\n'):
+            with self.assertRaises(metrics.Malformed, msg=bad):
+                metrics.parse(bad)
 
 
 class Dump(unittest.TestCase):

@@ -24,7 +24,8 @@ def enter(ns):
             raise OSError(ctypes.get_errno(), f"cannot enter {ns}")
 
 
-def _sysctl(ns, key, value):
+def sysctl(ns, key, value):
+    """Sets net/KEY in a namespace."""
     # /proc/sys/net shows the namespace of who opens it, so a child enters it and writes.
     pid = os.fork()
     if pid == 0:
@@ -38,6 +39,15 @@ def _sysctl(ns, key, value):
             os._exit(code)
     if os.waitpid(pid, 0)[1] != 0:
         raise RuntimeError(f"cannot set net/{key}={value} in {ns}")
+
+
+def unreachables(ns):
+    """ICMP and ICMPv6 destination unreachables that a namespace sent."""
+    rows = [line.split() for line in ip("netns", "exec", ns, "cat", "/proc/net/snmp", "/proc/net/snmp6",
+                                        check=False).splitlines()]
+    icmp = [r for r in rows if r[0] == "Icmp:"]
+    four = int(icmp[1][icmp[0].index("OutDestUnreachs")])
+    return four + sum(int(r[1]) for r in rows if r[0] == "Icmp6OutDestUnreachs")
 
 
 class Pair:
@@ -55,12 +65,12 @@ class Pair:
             ip("netns", "add", ns)
             scope.undo(ip, "netns", "del", ns)
             if not ipv6:
-                _sysctl(ns, "ipv6/conf/all/disable_ipv6", 1)
-                _sysctl(ns, "ipv6/conf/default/disable_ipv6", 1)
+                sysctl(ns, "ipv6/conf/all/disable_ipv6", 1)
+                sysctl(ns, "ipv6/conf/default/disable_ipv6", 1)
             else:
-                _sysctl(ns, "ipv6/conf/default/router_solicitations", 0)
-                _sysctl(ns, "ipv6/conf/default/accept_dad", 0)
-                _sysctl(ns, "ipv6/conf/default/mldv2_unsolicited_report_interval", 20)
+                sysctl(ns, "ipv6/conf/default/router_solicitations", 0)
+                sysctl(ns, "ipv6/conf/default/accept_dad", 0)
+                sysctl(ns, "ipv6/conf/default/mldv2_unsolicited_report_interval", 20)
         ip("link", "add", DEV_IF, "netns", self.dev_ns, "mtu", mtu, "type", "veth",
            "peer", "name", GW_IF, "netns", self.gw_ns, "mtu", mtu)
         self.sources = [f"10.77.0.{i}" for i in devices]
