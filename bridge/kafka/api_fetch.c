@@ -65,9 +65,10 @@ static void fill_part(struct sl_kfetch *f, struct sl_topic *t, uint32_t topic, u
 
 /* With f NULL only counts; the second run fills what was allocated. */
 static int parse_topics(const struct sl_kreq *r, struct sl_kr *in, struct sl_kfetch *f,
-			uint32_t *ret_topics, uint32_t *ret_parts)
+			uint32_t *ret_topics, uint32_t *ret_parts, size_t *ret_names)
 {
 	uint32_t parts = 0, topics = sl_kr_array(in, in->flex ? 3 : 6);
+	size_t names = 0;
 
 	if (topics > SL_KREQ_TOPICS_MAX)
 		return -E2BIG;
@@ -77,10 +78,14 @@ static int parse_topics(const struct sl_kreq *r, struct sl_kr *in, struct sl_kfe
 		struct sl_topic *topic = NULL;
 		if (n > SL_KREQ_PARTS_MAX - parts)
 			return -E2BIG;
+		names += name.len;
 		if (f) {
 			topic = sl_store_topic_find(r->server->cfg.store, (const char *)name.p,
 						    name.len);
-			f->topics[t] = (struct sl_kfetch_topic){.name = name, .part_cnt = n};
+			f->topics[t] = (struct sl_kfetch_topic){.name = {f->names, name.len},
+								.part_cnt = n};
+			memcpy(f->names, name.p, name.len);
+			f->names += name.len;
 		}
 		for (uint32_t i = 0; i < n && !in->rd.bad; i++, parts++) {
 			struct wire_part w;
@@ -92,6 +97,7 @@ static int parse_topics(const struct sl_kreq *r, struct sl_kr *in, struct sl_kfe
 	}
 	*ret_topics = topics;
 	*ret_parts = parts;
+	*ret_names = names;
 	return in->rd.bad ? -EPROTO : 0;
 }
 
@@ -133,10 +139,11 @@ static int fetch_new(struct sl_kreq *r, struct sl_kfetch **ret_f)
 {
 	struct wire_head h;
 	uint32_t topics, parts;
+	size_t names;
 	struct sl_kr in = r->in;
 	parse_head(&in, r->version, &h);
 	struct sl_kr again = in;
-	int rc = parse_topics(r, &in, NULL, &topics, &parts);
+	int rc = parse_topics(r, &in, NULL, &topics, &parts, &names);
 	if (!rc)
 		rc = parse_rest(&in, r->version);
 	if (rc)
@@ -144,7 +151,10 @@ static int fetch_new(struct sl_kreq *r, struct sl_kfetch **ret_f)
 
 	size_t topics_at = SL_ALIGN_UP(sizeof(struct sl_kfetch), 16);
 	size_t parts_at = SL_ALIGN_UP(topics_at + topics * sizeof(struct sl_kfetch_topic), 16);
-	size_t size = parts_at + parts * sizeof(struct sl_kfetch_part);
+	size_t names_at = parts_at + parts * sizeof(struct sl_kfetch_part);
+	size_t size = names_at + names;
+	if (!sl_kconn_may_hold(r->conn, size))
+		return -EAGAIN;
 	struct sl_kfetch *f = calloc(1, size);
 	if (!f)
 		return -ENOMEM;
@@ -152,13 +162,14 @@ static int fetch_new(struct sl_kreq *r, struct sl_kfetch **ret_f)
 	f->req = r;
 	f->topics = (struct sl_kfetch_topic *)(void *)((char *)f + topics_at);
 	f->parts = (struct sl_kfetch_part *)(void *)((char *)f + parts_at);
+	f->names = (uint8_t *)f + names_at;
 	f->isolation = h.isolation;
 	f->min_bytes = h.min_bytes;
 	uint64_t limit = SL_MAX(r->server->cfg.memory_bytes / 8, 1u << 20);
 	f->max_bytes = (int32_t)SL_MIN(SL_MIN(limit, SL_KFETCH_BYTES_MAX),
 				       (uint64_t)SL_MAX(h.max_bytes, 1));
-	f->deadline_ns =
-		sl_kserver_mono_ns(r->server) + (uint64_t)SL_MAX(h.max_wait_ms, 0) * 1000000u;
+	uint64_t wait_ms = (uint64_t)SL_MIN(SL_MAX(h.max_wait_ms, 0), SL_KFETCH_WAIT_MAX_MS);
+	f->deadline_ns = sl_kserver_mono_ns(r->server) + wait_ms * 1000000u;
 	f->topic_cnt = topics;
 	f->part_cnt = parts;
 	/* not a whole fetch (epoch 0 asks for a session, -1 for none): we never gave a session out
@@ -167,7 +178,7 @@ static int fetch_new(struct sl_kreq *r, struct sl_kfetch **ret_f)
 		f->err = SL_KERR_FETCH_SESSION_ID_NOT_FOUND;
 		f->topic_cnt = f->part_cnt = 0;
 	} else {
-		rc = parse_topics(r, &again, f, &topics, &parts);
+		rc = parse_topics(r, &again, f, &topics, &parts, &names);
 		SL_ASSERT(rc == 0);
 	}
 	*ret_f = f;
@@ -177,11 +188,13 @@ static int fetch_new(struct sl_kreq *r, struct sl_kfetch **ret_f)
 int sl_kapi_fetch(struct sl_kreq *r)
 {
 	struct sl_kfetch *f;
-	if (sl_kserver_over_budget(r->server))
-		return -EAGAIN; /* answers are what takes memory: wait until others are sent */
+	/* answers are what takes memory: wait until others are sent */
+	if (!sl_kconn_may_hold(r->conn, 0))
+		return -EAGAIN;
 	int rc = fetch_new(r, &f);
 	if (rc)
 		return rc;
+	sl_kreq_release_frame(r); /* it may be long until the answer */
 	r->ctx = f;
 	r->cancel = sl_kfetch_cancel;
 	sl_kfetch_run(f);

@@ -6,9 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "conn.h"
 #include "errors.h"
-#include "request.h"
-#include "server.h"
+
+#define LOOKUPS_MAX 64 /* of one job: then it is others' turn */
 
 enum { TS_LATEST = -1, TS_EARLIEST = -2, TS_MAX = -3 }; /* in place of a timestamp */
 
@@ -30,7 +31,9 @@ struct topic {
 struct list {
 	struct sl_job job;
 	struct sl_kreq *req;
-	bool lookup; /* any part */
+	uint32_t lookups;      /* still to do */
+	uint32_t next;         /* the first part that may need one */
+	atomic_bool cancelled; /* the peer has left */
 	uint32_t topic_cnt, part_cnt;
 	struct topic *topics;
 	struct part *parts;
@@ -75,7 +78,7 @@ static void fill_part(struct list *l, struct sl_topic *t, struct part *x, int32_
 		x->err = epoch < have ? SL_KERR_FENCED_LEADER_EPOCH : SL_KERR_UNKNOWN_LEADER_EPOCH;
 	else
 		answer_end(x, l->req->version);
-	l->lookup |= x->lookup;
+	l->lookups += x->lookup;
 }
 
 /* With l NULL only counts; the second run fills what was allocated. */
@@ -165,18 +168,47 @@ static void look_up(struct part *x)
 	x->leader_epoch = offset < 0 ? -1 : epoch_of_old(x->part);
 }
 
+static bool is_off(const struct list *l)
+{
+	return atomic_load_explicit(&l->cancelled, memory_order_relaxed) ||
+	       sl_kserver_cancelled(l->req->server);
+}
+
 static void job_run(struct sl_job *j, void *worker)
 {
 	struct list *l = SL_CONTAINER_OF(j, struct list, job);
+	uint32_t n = 0;
 	(void)worker;
-	for (uint32_t i = 0; i < l->part_cnt; i++)
-		if (l->parts[i].lookup)
-			look_up(&l->parts[i]);
+	for (; l->next < l->part_cnt && n < LOOKUPS_MAX && !is_off(l); l->next++) {
+		struct part *x = &l->parts[l->next];
+		if (!x->lookup)
+			continue;
+		look_up(x);
+		l->lookups--;
+		n++;
+	}
 }
 
 static void job_done(struct sl_job *j)
 {
-	answer(SL_CONTAINER_OF(j, struct list, job));
+	struct list *l = SL_CONTAINER_OF(j, struct list, job);
+	struct sl_kreq *r = l->req;
+
+	if (is_off(l)) {
+		free(l);
+		sl_kreq_drop(r);
+	} else if (l->lookups == 0) {
+		answer(l);
+	} else {
+		int rc = sl_pool_submit(r->server->pool, j);
+		SL_ASSERT(rc == 0); /* it has just given its place back */
+	}
+}
+
+static void cancel(struct sl_kreq *r)
+{
+	struct list *l = r->ctx;
+	atomic_store_explicit(&l->cancelled, true, memory_order_relaxed);
 }
 
 int sl_kapi_list_offsets(struct sl_kreq *r)
@@ -187,7 +219,10 @@ int sl_kapi_list_offsets(struct sl_kreq *r)
 		return rc;
 	size_t topics_at = SL_ALIGN_UP(sizeof(struct list), 16);
 	size_t parts_at = SL_ALIGN_UP(topics_at + topics * sizeof(struct topic), 16);
-	struct list *l = calloc(1, parts_at + parts * sizeof(struct part));
+	size_t size = parts_at + parts * sizeof(struct part);
+	if (!sl_kconn_may_hold(r->conn, size))
+		return -EAGAIN;
+	struct list *l = calloc(1, size);
 	if (!l)
 		return -ENOMEM;
 	l->req = r;
@@ -197,13 +232,18 @@ int sl_kapi_list_offsets(struct sl_kreq *r)
 	l->part_cnt = parts;
 	rc = parse(r, r->in, l, &topics, &parts);
 	SL_ASSERT(rc == 0);
-	if (!l->lookup) {
+	if (l->lookups == 0) {
 		answer(l);
 		return 0;
 	}
 	l->job = (struct sl_job){.run = job_run, .done = job_done};
 	rc = sl_pool_submit(r->server->pool, &l->job);
-	if (rc)
+	if (rc) {
 		free(l);
-	return rc;
+		return rc;
+	}
+	r->ctx = l;
+	r->cancel = cancel;
+	sl_kreq_charge(r, (int64_t)size);
+	return 0;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * api_metadata.c - Metadata (key 3), versions 0 to 12: this node, and topics with their ids.
- * Topics that do not exist are created by a worker if both the client and the config allow it.
+ * Topics that do not exist are created by a worker if both the client and the config allow it; and
+ * all but the shortest answers are looked up and written there, so that nobody waits for them.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "conn.h"
 #include "errors.h"
+
+#define INLINE_MAX 8 /* topics that are looked up without a worker */
 
 #define AUTHORIZED_OPERATIONS_UNKNOWN INT32_MIN
 
@@ -17,6 +20,7 @@ struct want {                 /* one topic that was asked for */
 	struct sl_topic *topic;
 	int16_t err;
 	bool create;
+	bool again; /* it stands before in the list: answered there */
 };
 
 struct meta {
@@ -25,6 +29,12 @@ struct meta {
 	bool all, allow_create;
 	uint32_t cnt;
 	struct want want[];
+};
+
+struct all { /* every topic there is, borrowed */
+	struct sl_topic **topic;
+	uint32_t cnt, cap;
+	bool failed;
 };
 
 static const uint8_t no_id[16];
@@ -78,7 +88,10 @@ static int parse(struct sl_kreq *r, struct meta **ret_m)
 
 	if (n > (int32_t)SL_KREQ_TOPICS_MAX)
 		return -E2BIG;
-	struct meta *m = calloc(1, sizeof(*m) + (size_t)SL_MAX(n, 0) * sizeof(m->want[0]));
+	size_t size = sizeof(struct meta) + (size_t)SL_MAX(n, 0) * sizeof(struct want);
+	if (!sl_kconn_may_hold(r->conn, size))
+		return -EAGAIN;
+	struct meta *m = calloc(1, size);
 	if (!m)
 		return -ENOMEM;
 	m->req = r;
@@ -97,48 +110,129 @@ static int parse(struct sl_kreq *r, struct meta **ret_m)
 /* ---- finding and creating
  * ------------------------------------------------------------------------ */
 
-struct by_id {
-	const uint8_t *id;
-	struct sl_topic *found;
-};
-
-static int match_id(struct sl_topic *t, void *arg)
+static int collect(struct sl_topic *t, void *arg)
 {
-	struct by_id *b = arg;
-	if (!memcmp(sl_topic_id(t), b->id, 16)) {
-		b->found = t;
-		return 1;
+	struct all *a = arg;
+	if (a->cnt == a->cap) {
+		uint32_t cap = a->cap ? a->cap * 2 : 64;
+		struct sl_topic **p = realloc(a->topic, cap * sizeof(struct sl_topic *));
+		if (!p) {
+			a->failed = true;
+			return 1;
+		}
+		a->topic = p;
+		a->cap = cap;
 	}
+	a->topic[a->cnt++] = t;
 	return 0;
 }
 
-static bool find(struct meta *m)
+static int by_id(const void *a, const void *b)
 {
-	struct sl_kserver *s = m->req->server;
-	bool create = false;
+	const struct sl_topic *const *x = a, *const *y = b;
+	return memcmp(sl_topic_id(*x), sl_topic_id(*y), 16);
+}
 
+static int id_is(const void *id, const void *t)
+{
+	return memcmp(id, sl_topic_id(*(struct sl_topic *const *)t), 16);
+}
+
+/* All ids at once: the store knows topics by name only. */
+static void find_ids(struct meta *m)
+{
+	struct all all = {0};
+	bool any = false;
+
+	for (uint32_t i = 0; i < m->cnt; i++)
+		any |= m->want[i].id && !m->want[i].err;
+	if (!any)
+		return;
+	sl_store_topics(m->req->server->cfg.store, collect, &all);
+	if (all.cnt)
+		qsort(all.topic, all.cnt, sizeof(struct sl_topic *), by_id);
 	for (uint32_t i = 0; i < m->cnt; i++) {
 		struct want *x = &m->want[i];
-		const char *name = (const char *)x->name.p;
-		if (x->err)
+		struct sl_topic **t = NULL;
+		if (!x->id || x->err)
 			continue;
-		if (x->id) {
-			struct by_id b = {.id = x->id};
-			sl_store_topics(s->cfg.store, match_id, &b);
-			x->topic = b.found;
-			x->err = b.found ? 0 : SL_KERR_UNKNOWN_TOPIC_ID;
-			continue;
-		}
-		if (!sl_topic_name_valid(name, x->name.len)) {
-			x->err = SL_KERR_INVALID_TOPIC_EXCEPTION;
-			continue;
-		}
-		x->topic = sl_store_topic_find(s->cfg.store, name, x->name.len);
-		if (x->topic)
-			continue;
-		x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
-		x->create =
-			m->allow_create && s->cfg.auto_create && !is_internal(name, x->name.len);
+		if (all.cnt)
+			t = bsearch(x->id, all.topic, all.cnt, sizeof(struct sl_topic *), id_is);
+		x->topic = t ? *t : NULL;
+		if (!t)
+			x->err = all.failed ? SL_KERR_UNKNOWN_SERVER_ERROR
+					    : SL_KERR_UNKNOWN_TOPIC_ID;
+	}
+	free(all.topic);
+}
+
+static void find_name(struct meta *m, struct want *x)
+{
+	struct sl_kserver *s = m->req->server;
+	const char *name = (const char *)x->name.p;
+
+	if (!sl_topic_name_valid(name, x->name.len)) {
+		x->err = SL_KERR_INVALID_TOPIC_EXCEPTION;
+		return;
+	}
+	x->topic = sl_store_topic_find(s->cfg.store, name, x->name.len);
+	if (x->topic)
+		return;
+	x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
+	x->create = m->allow_create && s->cfg.auto_create && !is_internal(name, x->name.len);
+}
+
+static int by_want(const void *a, const void *b)
+{
+	const struct want *x = *(struct want *const *)a, *y = *(struct want *const *)b;
+	int d = 0;
+
+	if (!x->id != !y->id)
+		return x->id ? 1 : -1;
+	if (x->id)
+		d = memcmp(x->id, y->id, 16);
+	else if (x->name.len != y->name.len)
+		d = x->name.len < y->name.len ? -1 : 1;
+	else if (x->name.len)
+		d = memcmp(x->name.p, y->name.p, x->name.len);
+	return d ? d : x < y ? -1 : 1;
+}
+
+static bool is_same(const struct want *x, const struct want *y)
+{
+	if (x->id || y->id)
+		return x->id && y->id && !memcmp(x->id, y->id, 16);
+	return x->name.len == y->name.len &&
+	       (!x->name.len || !memcmp(x->name.p, y->name.p, x->name.len));
+}
+
+/* Each topic is answered once, where it stands first; Apache Kafka takes them as a set. */
+static int mark_repeated(struct meta *m)
+{
+	struct want **by = malloc((m->cnt + 1) * sizeof(struct want *));
+	if (!by)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->cnt; i++)
+		by[i] = &m->want[i];
+	qsort(by, m->cnt, sizeof(struct want *), by_want);
+	for (uint32_t i = 1; i < m->cnt; i++)
+		by[i]->again = is_same(by[i - 1], by[i]);
+	free(by);
+	return 0;
+}
+
+/* True: some are to be created. */
+static bool find(struct meta *m)
+{
+	bool create = false;
+
+	if (mark_repeated(m))
+		m->req->out.w.bad = true;
+	find_ids(m);
+	for (uint32_t i = 0; i < m->cnt; i++) {
+		struct want *x = &m->want[i];
+		if (!x->err && !x->id && !x->again)
+			find_name(m, x);
 		create |= x->create;
 	}
 	return create;
@@ -156,15 +250,6 @@ static void create_one(struct sl_kserver *s, struct want *x)
 		rc = x->topic ? 0 : -ENOENT;
 	}
 	x->err = sl_kerr_of_create(rc);
-}
-
-static void job_run(struct sl_job *j, void *worker)
-{
-	struct meta *m = SL_CONTAINER_OF(j, struct meta, job);
-	(void)worker;
-	for (uint32_t i = 0; i < m->cnt; i++)
-		if (m->want[i].create)
-			create_one(m->req->server, &m->want[i]);
 }
 
 /* ---- the answer
@@ -226,7 +311,7 @@ static void put_topic(struct sl_kreq *r, const struct sl_topic *t, struct sl_sli
 	if (r->version >= 1)
 		sl_kw_bool(w, is_internal((const char *)name.p, name.len));
 	sl_kw_array(w, parts);
-	for (uint32_t i = 0; i < parts; i++)
+	for (uint32_t i = 0; i < parts && !w->bad; i++)
 		put_partition(r, sl_topic_part(t, (int32_t)i));
 	if (r->version >= 8)
 		sl_kw_i32(w, AUTHORIZED_OPERATIONS_UNKNOWN);
@@ -240,48 +325,31 @@ static void put_known(struct sl_kreq *r, struct sl_topic *t)
 	put_topic(r, t, s, sl_topic_id(t), 0);
 }
 
-struct all { /* every topic there is, borrowed */
-	struct sl_topic **topic;
-	uint32_t cnt, cap;
-	bool failed;
-};
-
-static int collect(struct sl_topic *t, void *arg)
-{
-	struct all *a = arg;
-	if (a->cnt == a->cap) {
-		uint32_t cap = a->cap ? a->cap * 2 : 64;
-		struct sl_topic **p = realloc(a->topic, cap * sizeof(struct sl_topic *));
-		if (!p) {
-			a->failed = true;
-			return 1;
-		}
-		a->topic = p;
-		a->cap = cap;
-	}
-	a->topic[a->cnt++] = t;
-	return 0;
-}
-
 static void put_all_topics(struct sl_kreq *r)
 {
 	struct all all = {0};
+	struct sl_kw *w = &r->out.w;
 
 	sl_store_topics(r->server->cfg.store, collect, &all);
-	sl_kw_array(&r->out.w, all.cnt);
-	for (uint32_t i = 0; i < all.cnt; i++)
+	sl_kw_array(w, all.cnt);
+	for (uint32_t i = 0; i < all.cnt && !w->bad; i++)
 		put_known(r, all.topic[i]);
-	r->out.w.bad |= all.failed;
+	w->bad |= all.failed;
 	free(all.topic);
 }
 
 static void put_wanted(struct meta *m)
 {
 	struct sl_kreq *r = m->req;
+	uint32_t n = 0;
 
-	sl_kw_array(&r->out.w, m->cnt);
-	for (uint32_t i = 0; i < m->cnt; i++) {
+	for (uint32_t i = 0; i < m->cnt; i++)
+		n += !m->want[i].again;
+	sl_kw_array(&r->out.w, n);
+	for (uint32_t i = 0; i < m->cnt && !r->out.w.bad; i++) {
 		const struct want *x = &m->want[i];
+		if (x->again)
+			continue;
 		if (x->topic && !x->err)
 			put_known(r, x->topic);
 		else
@@ -289,7 +357,8 @@ static void put_wanted(struct meta *m)
 	}
 }
 
-static void answer(struct meta *m)
+/* Any thread: nobody else looks at a response that is being written. */
+static void put_response(struct meta *m)
 {
 	struct sl_kreq *r = m->req;
 	struct sl_kw *w = &r->out.w;
@@ -309,13 +378,28 @@ static void answer(struct meta *m)
 	if (r->version >= 8 && r->version <= 10)
 		sl_kw_i32(w, AUTHORIZED_OPERATIONS_UNKNOWN);
 	sl_kw_tags(w);
-	free(m);
-	sl_kreq_done(r);
+}
+
+static void job_run(struct sl_job *j, void *worker)
+{
+	struct meta *m = SL_CONTAINER_OF(j, struct meta, job);
+	struct sl_kserver *s = m->req->server;
+	bool create = find(m);
+
+	(void)worker;
+	for (uint32_t i = 0; create && i < m->cnt && !sl_kserver_cancelled(s); i++)
+		if (m->want[i].create)
+			create_one(s, &m->want[i]);
+	put_response(m);
 }
 
 static void job_done(struct sl_job *j)
 {
-	answer(SL_CONTAINER_OF(j, struct meta, job));
+	struct meta *m = SL_CONTAINER_OF(j, struct meta, job);
+	struct sl_kreq *r = m->req;
+
+	free(m);
+	sl_kreq_done(r);
 }
 
 int sl_kapi_metadata(struct sl_kreq *r)
@@ -324,13 +408,16 @@ int sl_kapi_metadata(struct sl_kreq *r)
 	int rc = parse(r, &m);
 	if (rc)
 		return rc;
-	if (!find(m)) {
-		answer(m);
+	if (!m->all && m->cnt <= INLINE_MAX && !find(m)) {
+		put_response(m);
+		job_done(&m->job);
 		return 0;
 	}
 	m->job = (struct sl_job){.run = job_run, .done = job_done};
 	rc = sl_pool_submit(r->server->pool, &m->job);
 	if (rc)
 		free(m);
+	else
+		sl_kreq_charge(r, (int64_t)(sizeof(*m) + m->cnt * sizeof(m->want[0])));
 	return rc;
 }

@@ -81,6 +81,8 @@ static int produce_new(struct sl_kreq *r, struct sl_kproduce **ret_p)
 	size_t topics_at = SL_ALIGN_UP(sizeof(struct sl_kproduce), 16);
 	size_t parts_at = SL_ALIGN_UP(topics_at + topics * sizeof(struct sl_kproduce_topic), 16);
 	size_t size = parts_at + parts * sizeof(struct sl_kproduce_part);
+	if (!sl_kconn_may_hold(r->conn, size))
+		return -EAGAIN;
 	struct sl_kproduce *p = calloc(1, size);
 	if (!p)
 		return -ENOMEM;
@@ -136,6 +138,8 @@ static void check_all(struct sl_kproduce *p, struct sl_kworker *w)
 					  .transactional = p->transactional,
 					  .now_ms = p->now_ms,
 					  .cfg = &p->topics[x->topic].cfg};
+		if (!x->err && sl_kserver_cancelled(p->req->server))
+			x->err = SL_KERR_REQUEST_TIMED_OUT; /* the stop does not wait for it */
 		if (x->err)
 			continue;
 		sl_kcheck_batch(&in, x->recs, x->recs_len, w, &x->check);
@@ -189,6 +193,8 @@ int sl_kapi_produce(struct sl_kreq *r)
 	struct sl_korder *order = sl_kconn_order(r->conn);
 	uint64_t charged = r->charged;
 	struct sl_kproduce *p;
+	if (!sl_kconn_may_hold(r->conn, 0))
+		return -EAGAIN;
 	int rc = produce_new(r, &p);
 	if (rc)
 		return rc;

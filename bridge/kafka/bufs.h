@@ -23,7 +23,7 @@ struct sl_kbufs { /* embedded; zeroed is empty */
 };
 
 void sl_kbufs_fini(struct sl_kbufs *b); /* all are back; accepts zeroed */
-size_t sl_kbufs_cap(size_t size); /* that a buffer for `size` bytes has */
+size_t sl_kbufs_cap(size_t size);       /* that a buffer for `size` bytes has */
 /* At least `size` bytes, not cleared; *ret_cap is what it has. NULL: no memory. */
 void *sl_kbufs_get(struct sl_kbufs *b, size_t size, size_t *ret_cap);
 /* Takes p, which has `cap` bytes as get said. Accepts NULL. */

@@ -384,30 +384,310 @@ static void test_stalled_peer_goes(void **state)
 	static uint8_t b[1000 << 10];
 	uint32_t len = rig_batch(b, sizeof(b), 1, 900 << 10, RIG_WALL_MS);
 	struct rig r;
-	struct rig_conn c[4], p;
+	struct rig_conn c[5], p;
 	int32_t id[2];
 	rig_init(&r, &small);
 	rig_topic(&r, "t", NULL);
 	rig_open(&r, &p);
 	rig_send_produce(&p, 1, 1, "t", 0, b, len);
 	assert_int_equal(take(&p, id, 2), 1);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		rig_open(&r, &c[i]);
 		rig_send_fetch(&c[i], 1, "t", 0, 0, 0, 1, 1 << 20);
 	}
 	assert_true(sl_kserver_over_budget(&r.server));
 	sl_kserver_tick(&r.server);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		assert_null(sl_kconn_broken(c[i].c));
 	rig_pass_ms(&r, SL_KCONN_STALL_MS);
 	sl_kserver_tick(&r.server);
 	int gone = 0;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		gone += sl_kconn_broken(c[i].c) != NULL;
 	assert_int_equal(gone, 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		rig_close(&c[i]);
 	rig_close(&p);
+	rig_fini(&r);
+}
+
+/* A Fetch v12 of partition t-1 with one unknown tagged field of `fill` bytes at its end. */
+static void send_fetch_12(struct rig_conn *c, int32_t correlation, uint32_t fill)
+{
+	struct sl_kw w;
+	uint8_t *zero = calloc(1, fill + 1);
+	rig_begin(&w, 1, 12, correlation);
+	sl_kw_i32(&w, -1);
+	sl_kw_i32(&w, INT32_MAX); /* max_wait */
+	sl_kw_i32(&w, 1);
+	sl_kw_i32(&w, 50 << 20);
+	sl_kw_i8(&w, 0);
+	sl_kw_i32(&w, 0);
+	sl_kw_i32(&w, -1);
+	sl_kw_array(&w, 1);
+	sl_kw_cstr(&w, "t");
+	sl_kw_array(&w, 1);
+	sl_kw_i32(&w, 1);
+	sl_kw_i32(&w, -1);
+	sl_kw_i64(&w, 0);
+	sl_kw_i32(&w, -1);
+	sl_kw_i64(&w, -1);
+	sl_kw_i32(&w, 50 << 20);
+	sl_kw_tags(&w);
+	sl_kw_tags(&w);
+	sl_kw_array(&w, 0);
+	sl_kw_cstr(&w, "");
+	sl_kw_uvarint(&w, 1);
+	sl_kw_uvarint(&w, 99);
+	sl_kw_uvarint(&w, fill);
+	sl_kw_raw(&w, zero, fill);
+	free(zero);
+	rig_send(c, &w);
+}
+
+/* What nobody reads has a maximum, in one structure and in all of a request. */
+static void test_tagged_fields(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct rig_conn c;
+	rig_init(&r, NULL);
+	rig_topic(&r, "t", NULL);
+	rig_open(&r, &c);
+	send_fetch_12(&c, 1, SL_KR_TAG_BYTES_MAX);
+	assert_null(sl_kconn_broken(c.c));
+	assert_false(TAILQ_EMPTY(&r.server.parked));
+	rig_close(&c);
+	rig_open(&r, &c);
+	send_fetch_12(&c, 1, SL_KR_TAG_BYTES_MAX + 1);
+	assert_non_null(sl_kconn_broken(c.c));
+	rig_close(&c);
+	rig_fini(&r);
+}
+
+/* A fetch that waits keeps nothing of its frame, and its time has a maximum. */
+static void test_parked_fetch_lets_its_frame_go(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct rig_conn c[3], n;
+	struct sl_kw w;
+	int32_t id[2];
+	rig_init(&r, &small);
+	rig_topic(&r, "t", NULL);
+	for (int i = 0; i < 3; i++) { /* 3 MiB each behind the request's end, of a budget of 4 */
+		rig_open(&r, &c[i]);
+		rig_begin(&w, 1, 4, 7);
+		sl_kw_i32(&w, -1);
+		sl_kw_i32(&w, INT32_MAX);
+		sl_kw_i32(&w, 1);
+		sl_kw_i32(&w, 1000);
+		sl_kw_i8(&w, 0);
+		sl_kw_array(&w, 1);
+		sl_kw_cstr(&w, "t");
+		sl_kw_array(&w, 1);
+		sl_kw_i32(&w, 0);
+		sl_kw_i64(&w, 0);
+		sl_kw_i32(&w, 1000);
+		for (int k = 0; k < 3 << 17; k++)
+			sl_kw_i64(&w, 0);
+		rig_send(&c[i], &w);
+		assert_null(sl_kconn_broken(c[i].c));
+	}
+	assert_true(atomic_load(&r.server.counters.memory) < 16 << 10);
+	rig_open(&r, &n);
+	send_versions(&n, 1);
+	assert_int_equal(take(&n, id, 2), 1);
+	rig_pass_ms(&r, 299999);
+	assert_int_equal(take(&c[0], id, 2), 0);
+	rig_pass_ms(&r, 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(take(&c[i], id, 2), 1);
+		assert_int_equal(id[0], 7);
+		rig_close(&c[i]);
+	}
+	rig_close(&n);
+	rig_fini(&r);
+}
+
+/* Memory is short: parked fetches are answered, and none of them keeps others waiting. */
+static void test_short_memory_ends_parking(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct rig_conn f, a, b;
+	uint8_t size[4];
+	static uint8_t junk[5 << 20];
+	int32_t id[2];
+	rig_init(&r, &small);
+	rig_topic(&r, "t", NULL);
+	rig_open(&r, &f);
+	rig_open(&r, &a);
+	rig_open(&r, &b);
+	rig_send_fetch(&f, 1, "t", 0, 0, 200000, 1, 1000);
+	send_versions(&a, 1);
+	sl_put_be32(size, 6 << 20);
+	rig_feed(&a, size, 4);
+	assert_int_equal(sl_kconn_input(a.c, junk, sizeof(junk)), sizeof(junk));
+	assert_true(sl_kserver_over_budget(&r.server));
+	/* the one beyond the budget is a: another fetch has to wait, a fetch of a's would not */
+	assert_false(sl_kconn_may_hold(b.c, 0));
+	assert_true(sl_kconn_may_hold(a.c, 1000));
+	assert_int_equal(take(&f, id, 2), 0);
+	sl_kserver_tick(&r.server);
+	rig_settle(&r);
+	assert_int_equal(take(&f, id, 2), 1);
+	rig_close(&a);
+	assert_true(sl_kconn_may_hold(b.c, 1000));
+	rig_close(&f);
+	rig_close(&b);
+	rig_fini(&r);
+}
+
+/* Metadata v1 of a name that stands there n times, and of one that is unknown. */
+static uint32_t repeated(struct rig_conn *c, uint32_t n)
+{
+	struct sl_kw w;
+	struct sl_kr r = {0};
+	rig_begin(&w, 3, 4, 1);
+	sl_kw_array(&w, n + 1);
+	for (uint32_t i = 0; i < n; i++)
+		sl_kw_cstr(&w, "t");
+	sl_kw_cstr(&w, "unknown");
+	sl_kw_bool(&w, false);
+	rig_send(c, &w);
+	size_t len = rig_take(c, out, sizeof(out));
+	assert_true(len > 0);
+	sl_rd_init(&r.rd, out + 4, len - 4);
+	sl_rd_bytes(&r.rd, 8); /* correlation, throttle time */
+	assert_int_equal(sl_kr_array(&r, 1), 1);
+	sl_kr_i32(&r);
+	sl_kr_str(&r);
+	sl_kr_i32(&r);
+	sl_kr_nstr(&r);
+	sl_kr_nstr(&r); /* cluster */
+	sl_kr_i32(&r);
+	uint32_t topics = sl_kr_array(&r, 1);
+	assert_int_equal(sl_kr_i16(&r), 0);
+	struct sl_slice name = sl_kr_str(&r);
+	assert_int_equal(name.len, 1);
+	assert_false(r.rd.bad);
+	return topics;
+}
+
+static void test_metadata_answers_a_name_once(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct rig_conn c;
+	rig_init(&r, NULL);
+	rig_topic(&r, "t", NULL);
+	rig_open(&r, &c);
+	assert_int_equal(repeated(&c, 1), 2);
+	assert_int_equal(repeated(&c, 3), 2);
+	assert_int_equal(repeated(&c, SL_KREQ_TOPICS_MAX - 1), 2); /* by a worker */
+	rig_close(&c);
+	rig_fini(&r);
+}
+
+/* Metadata v12 by id: known, unknown, known again. */
+static void test_metadata_by_id(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct rig_conn c;
+	struct sl_kw w;
+	rig_init(&r, NULL);
+	const struct sl_topic *t[] = {rig_topic(&r, "b", NULL), rig_topic(&r, "a", NULL), NULL};
+	rig_open(&r, &c);
+	for (uint32_t n = 3; n <= 30; n += 27) { /* at once, and by a worker */
+		rig_begin(&w, 3, 12, 1);
+		sl_kw_array(&w, n);
+		for (uint32_t i = 0; i < n; i++) {
+			sl_kw_raw(&w,
+				  t[i % 3] ? sl_topic_id(t[i % 3])
+					   : (const uint8_t *)"0123456789abcdef",
+				  16);
+			sl_kw_cstr(&w, NULL);
+			sl_kw_tags(&w);
+		}
+		sl_kw_bool(&w, true);
+		sl_kw_bool(&w, false);
+		sl_kw_tags(&w);
+		rig_send(&c, &w);
+		size_t len = rig_take(&c, out, sizeof(out));
+		struct sl_kr k = {.flex = true};
+		sl_rd_init(&k.rd, out + 4, len - 4);
+		sl_kr_i32(&k);
+		sl_kr_tags(&k);
+		sl_kr_i32(&k);
+		assert_int_equal(sl_kr_array(&k, 1), 1);
+		sl_kr_i32(&k);
+		sl_kr_str(&k);
+		sl_kr_i32(&k);
+		sl_kr_nstr(&k);
+		sl_kr_tags(&k);
+		sl_kr_nstr(&k);
+		sl_kr_i32(&k);
+		assert_int_equal(sl_kr_array(&k, 1), 3);
+		assert_int_equal(sl_kr_i16(&k), 0);
+		struct sl_slice name = sl_kr_nstr(&k);
+		assert_int_equal(name.len, 1);
+		assert_int_equal(name.p[0], 'b');
+		assert_memory_equal(sl_kr_uuid(&k), sl_topic_id(t[0]), 16);
+	}
+	rig_close(&c);
+	rig_fini(&r);
+}
+
+static void feed_lookups(struct rig_conn *c, uint32_t n)
+{
+	struct sl_kw w;
+	rig_begin(&w, 2, 1, 5);
+	sl_kw_i32(&w, -1);
+	sl_kw_array(&w, 1);
+	sl_kw_cstr(&w, "t");
+	sl_kw_array(&w, n);
+	for (uint32_t i = 0; i < n; i++) {
+		sl_kw_i32(&w, (int32_t)(i % 2));
+		sl_kw_i64(&w, RIG_WALL_MS);
+	}
+	sl_put_be32(w.buf, w.len - 4);
+	assert_int_equal(sl_kconn_input(c->c, w.buf, w.len), w.len);
+	sl_kw_fini(&w);
+}
+
+/* Many lookups take turns with what others ask, and end when the peer leaves or the server stops.
+ */
+static void test_lookups(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct rig_conn c;
+	int32_t id[2];
+	rig_init(&r, NULL);
+	rig_topic(&r, "t", NULL);
+	rig_open(&r, &c);
+	feed_lookups(&c, 200);
+	for (int i = 0; i < 3; i++) {
+		sl_pool_reap(r.server.pool);
+		assert_int_equal(sl_pool_pending(r.server.pool), 1);
+	}
+	rig_settle(&r);
+	assert_int_equal(take(&c, id, 2), 1);
+	assert_int_equal(id[0], 5);
+	feed_lookups(&c, 200);
+	sl_pool_reap(r.server.pool);
+	rig_close(&c);
+	assert_int_equal(r.server.conn_cnt, 1);
+	sl_pool_reap(r.server.pool);
+	assert_int_equal(r.server.conn_cnt, 0);
+	rig_open(&r, &c);
+	feed_lookups(&c, 200);
+	sl_kserver_cancel(&r.server);
+	sl_pool_reap(r.server.pool);
+	assert_int_equal(sl_pool_pending(r.server.pool), 0);
+	rig_close(&c);
 	rig_fini(&r);
 }
 
@@ -426,6 +706,12 @@ int main(void)
 		cmocka_unit_test(test_direct_input),
 		cmocka_unit_test(test_timers),
 		cmocka_unit_test(test_stalled_peer_goes),
+		cmocka_unit_test(test_tagged_fields),
+		cmocka_unit_test(test_metadata_answers_a_name_once),
+		cmocka_unit_test(test_metadata_by_id),
+		cmocka_unit_test(test_lookups),
+		cmocka_unit_test(test_parked_fetch_lets_its_frame_go),
+		cmocka_unit_test(test_short_memory_ends_parking),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

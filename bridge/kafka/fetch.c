@@ -46,18 +46,44 @@ void sl_kfetch_cancel(struct sl_kreq *r)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* A chunk with at least `need` free bytes, larger if it has to be a new one. NULL: no memory. */
-static struct sl_kchunk *chunk_with(struct sl_kfetch *f, uint32_t need)
+static void drop_empty_chunk(struct sl_kfetch *f)
 {
 	struct sl_kout *o = &f->req->out;
 	struct sl_kchunk *c = SLIST_FIRST(&o->chunks);
 
+	if (!c || c->len)
+		return;
+	SLIST_REMOVE_HEAD(&o->chunks, link);
+	sl_kreq_charge(f->req, -(int64_t)c->buf_cap);
+	sl_kbufs_put(&f->req->server->bufs, c, c->buf_cap);
+}
+
+/*
+ * A chunk with at least `need` free bytes; a new one is larger unless memory is short. -ENOBUFS:
+ * memory is too short for that. -ENOMEM.
+ */
+static int chunk_with(struct sl_kfetch *f, uint32_t need, struct sl_kchunk **ret)
+{
+	struct sl_kserver *s = f->req->server;
+	struct sl_kchunk *c = SLIST_FIRST(&f->req->out.chunks);
+	uint32_t size = SL_MAX(need, SL_KFETCH_CHUNK - sizeof(*c));
+
+	*ret = c;
 	if (c && c->cap - c->len >= need)
-		return c;
-	c = sl_kout_chunk(o, &f->req->server->bufs, SL_MAX(need, SL_KFETCH_CHUNK - sizeof(*c)));
-	if (c)
-		sl_kreq_charge(f->req, (int64_t)c->buf_cap);
-	return c;
+		return 0;
+	drop_empty_chunk(f);
+	if (!sl_kserver_has_room(s, sl_kbufs_cap(sizeof(*c) + size))) {
+		size = need;
+		/* only a first batch may go beyond the budget, and only one connection's */
+		if (f->total || !sl_kconn_may_hold(f->req->conn, sl_kbufs_cap(sizeof(*c) + size)))
+			return -ENOBUFS;
+	}
+	c = sl_kout_chunk(&f->req->out, &s->bufs, size);
+	if (!c)
+		return -ENOMEM;
+	sl_kreq_charge(f->req, (int64_t)c->buf_cap);
+	*ret = c;
+	return 0;
 }
 
 static bool seg_add(struct sl_kfetch *f, struct sl_kfetch_part *x, const uint8_t *p, uint32_t len)
@@ -90,6 +116,8 @@ static bool seg_add(struct sl_kfetch *f, struct sl_kfetch_part *x, const uint8_t
 
 static bool wants(const struct sl_kfetch *f, const struct sl_kfetch_part *x)
 {
+	if (f->total && sl_kserver_over_budget(f->req->server))
+		return false; /* memory is short: what there is will do */
 	return !x->err && !x->full && f->total < (uint64_t)f->max_bytes &&
 	       sl_part_end(x->part) > x->next;
 }
@@ -148,7 +176,26 @@ static void job_run(struct sl_job *j, void *worker)
 {
 	struct sl_kfetch *f = SL_CONTAINER_OF(j, struct sl_kfetch, job);
 	(void)worker;
-	f->job_err = sl_store_read(f->parts[f->at].part, &f->job_read);
+	f->job_err = -ECANCELED;
+	if (!sl_kserver_cancelled(f->req->server))
+		f->job_err = sl_store_read(f->parts[f->at].part, &f->job_read);
+}
+
+static void park(struct sl_kfetch *f, struct sl_kfetch_list *list, uint64_t until_ns);
+
+/* No memory for another chunk: f ends with what it has, or waits for memory if that is nothing. */
+static void no_chunk(struct sl_kfetch *f, int rc)
+{
+	struct sl_kserver *s = f->req->server;
+
+	if (rc == -ENOBUFS && f->total == 0) {
+		uint64_t until_ns = SL_MAX(f->deadline_ns, sl_kserver_mono_ns(s));
+		park(f, &s->hungry, until_ns + SL_KFETCH_HUNGRY_MS * 1000000ull);
+		return;
+	}
+	if (rc == -ENOMEM)
+		part_error(f, &f->parts[f->at], SL_KERR_UNKNOWN_SERVER_ERROR);
+	sl_kfetch_answer(f);
 }
 
 static int hand_over(struct sl_kfetch *f, uint32_t need);
@@ -174,14 +221,19 @@ static void job_done(struct sl_job *j)
 	sl_kfetch_run(f);
 }
 
-/* Reads partition f->at in a worker. -EAGAIN: the pool is full. */
+/*
+ * Reads partition f->at in a worker; `need` bytes are a batch that is due, 0: unknown. -EAGAIN: the
+ * pool is full. Otherwise f may be gone.
+ */
 static int hand_over(struct sl_kfetch *f, uint32_t need)
 {
 	struct sl_kfetch_part *x = &f->parts[f->at];
-	struct sl_kchunk *c = chunk_with(f, SL_MAX(need, SL_KFETCH_CHUNK / 2));
-	if (!c) {
-		part_error(f, x, SL_KERR_UNKNOWN_SERVER_ERROR);
-		sl_kfetch_run(f);
+	struct sl_kchunk *c;
+	/* a read from disk is worth more than what is left of a chunk */
+	int err = chunk_with(f, need ? need : SL_KFETCH_CHUNK / 2, &c);
+
+	if (err) {
+		no_chunk(f, err);
 		return 0;
 	}
 	set_read(f, x, c, &f->job_read);
@@ -191,20 +243,22 @@ static int hand_over(struct sl_kfetch *f, uint32_t need)
 	return rc;
 }
 
-/* Copies what memory has of one partition, up to *budget. 0, or -EAGAIN: it is on disk. */
+/*
+ * Copies what memory has of one partition, up to *budget. 0; -EAGAIN: it is on disk; as
+ * chunk_with().
+ */
 static int read_part(struct sl_kfetch *f, struct sl_kfetch_part *x, int64_t *budget)
 {
 	uint32_t need = ROOM_MIN;
 
 	while (*budget > 0 && wants(f, x)) {
-		struct sl_kchunk *c = chunk_with(f, need);
+		struct sl_kchunk *c;
 		struct sl_read rd;
-		if (!c) {
-			part_error(f, x, SL_KERR_UNKNOWN_SERVER_ERROR);
-			return 0;
-		}
+		int rc = chunk_with(f, need, &c);
+		if (rc)
+			return rc;
 		set_read(f, x, c, &rd);
-		int rc = sl_store_read_tail(x->part, &rd);
+		rc = sl_store_read_tail(x->part, &rd);
 		if (rc == -EAGAIN)
 			return rc;
 		if (rc == -EMSGSIZE && rd.need > rd.cap) {
@@ -235,13 +289,13 @@ static bool enough(const struct sl_kfetch *f)
 	return true; /* nothing can come any more */
 }
 
-static void park(struct sl_kfetch *f)
+/* Waits in a list, but not beyond until_ns. */
+static void park(struct sl_kfetch *f, struct sl_kfetch_list *list, uint64_t until_ns)
 {
-	struct sl_kserver *s = f->req->server;
 	f->timer.fn = wait_is_over;
 	f->timer.arg = f;
-	list_join(f, &s->parked);
-	sl_timer_set(s->cfg.timers, &f->timer, f->deadline_ns);
+	list_join(f, list);
+	sl_timer_set(f->req->server->cfg.timers, &f->timer, until_ns);
 }
 
 void sl_kfetch_run(struct sl_kfetch *f)
@@ -253,9 +307,14 @@ void sl_kfetch_run(struct sl_kfetch *f)
 		struct sl_kfetch_part *x = &f->parts[f->at];
 		if (x->err)
 			continue;
-		if (read_part(f, x, &budget) == -EAGAIN) {
+		int rc = read_part(f, x, &budget);
+		if (rc == -EAGAIN) {
 			if (hand_over(f, 0))
 				list_join(f, &s->cold);
+			return;
+		}
+		if (rc) {
+			no_chunk(f, rc);
 			return;
 		}
 		if (budget <= 0 && wants(f, x)) {
@@ -267,7 +326,7 @@ void sl_kfetch_run(struct sl_kfetch *f)
 	if (enough(f))
 		sl_kfetch_answer(f);
 	else
-		park(f);
+		park(f, &s->parked, f->deadline_ns);
 }
 
 /* ---- called every turn
@@ -298,14 +357,33 @@ void sl_kfetch_check_parked(struct sl_kserver *s)
 	}
 }
 
-void sl_kfetch_give_up(struct sl_kserver *s)
+void sl_kfetch_squeeze(struct sl_kserver *s)
 {
-	struct sl_kfetch *last = TAILQ_LAST(&s->parked, sl_kfetch_list), *f = NULL;
+	struct sl_kfetch *last = TAILQ_LAST(&s->parked, sl_kfetch_list);
+	struct sl_kfetch *f = NULL, *next = TAILQ_FIRST(&s->parked);
+
+	while (f != last) { /* an answer may let another one park, behind `last` */
+		f = next;
+		next = TAILQ_NEXT(f, link);
+		if (f->total)
+			wait_is_over(f);
+	}
+}
+
+static void end_all(struct sl_kfetch_list *list)
+{
+	struct sl_kfetch *last = TAILQ_LAST(list, sl_kfetch_list), *f = NULL;
 
 	while (f != last) {
-		f = TAILQ_FIRST(&s->parked);
+		f = TAILQ_FIRST(list);
 		wait_is_over(f);
 	}
+}
+
+void sl_kfetch_give_up(struct sl_kserver *s)
+{
+	end_all(&s->parked);
+	end_all(&s->hungry);
 }
 
 static void run_each(struct sl_kfetch_list *list)
@@ -317,6 +395,11 @@ static void run_each(struct sl_kfetch_list *list)
 		list_leave(f);
 		sl_kfetch_run(f);
 	}
+}
+
+void sl_kfetch_feed(struct sl_kserver *s)
+{
+	run_each(&s->hungry);
 }
 
 void sl_kfetch_continue(struct sl_kserver *s)

@@ -5,16 +5,21 @@
  *
  * What has been copied is kept while it waits and is never read twice. A turn copies at most
  * SL_KFETCH_TURN_BYTES for one fetch, so that a large one does not hold up the others; what is not
- * in memory is read by a worker. Network thread.
+ * in memory is read by a worker. Memory for batches is taken within the listener's budget only,
+ * beyond it by one connection, for its first batch: an answer that cannot grow goes out as it is,
+ * and one that cannot begin waits for memory, up to SL_KFETCH_HUNGRY_MS beyond its time. The
+ * request's frame is not kept. Network thread.
  */
 #ifndef SL_BRIDGE_KAFKA_FETCH_H
 #define SL_BRIDGE_KAFKA_FETCH_H
 
 #include "conn.h"
 
-#define SL_KFETCH_TURN_BYTES (1u << 20)
-#define SL_KFETCH_CHUNK      (256u << 10) /* memory for batches is taken in such pieces */
-#define SL_KFETCH_BYTES_MAX  (16u << 20)  /* of one answer, whatever the client allows */
+#define SL_KFETCH_TURN_BYTES  (1u << 20)
+#define SL_KFETCH_CHUNK       (256u << 10) /* memory for batches is taken in such pieces */
+#define SL_KFETCH_BYTES_MAX   (16u << 20)  /* of one answer, whatever the client allows */
+#define SL_KFETCH_WAIT_MAX_MS 300000       /* max_wait, whatever the client asks for */
+#define SL_KFETCH_HUNGRY_MS   1000 /* then an answer without batches: the client asks again */
 
 struct sl_kfetch_seg { /* stored batches of one partition, in order */
 	const uint8_t *p;
@@ -35,15 +40,15 @@ struct sl_kfetch_part {
 };
 
 struct sl_kfetch_topic {
-	struct sl_slice name;
+	struct sl_slice name; /* copied: behind parts */
 	uint32_t part_cnt;
 };
 
 struct sl_kfetch {
 	struct sl_kreq *req;
-	TAILQ_ENTRY(sl_kfetch) link; /* in parked, fetching or cold */
+	TAILQ_ENTRY(sl_kfetch) link; /* in parked, fetching, cold or hungry */
 	struct sl_kfetch_list *list; /* which one, NULL: none */
-	struct sl_timer timer;       /* while parked */
+	struct sl_timer timer;       /* while parked or hungry */
 	struct sl_job job;
 	struct sl_read job_read;
 	int job_err;
@@ -61,6 +66,7 @@ struct sl_kfetch {
 	uint32_t topic_cnt, part_cnt;
 	struct sl_kfetch_topic *topics;
 	struct sl_kfetch_part *parts;
+	uint8_t *names; /* where the next topic's name is copied to */
 };
 
 /* Goes on from f->at; answers, parks or hands over. f may be gone afterwards. */

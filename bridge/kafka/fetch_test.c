@@ -341,6 +341,133 @@ static void test_prepare_arms(void **state)
 	assert_int_equal(g.batches, 1);
 }
 
+/* Batches do not divide a chunk evenly: a partition is filled to its limit, and the next one too.
+ */
+static void test_two_partitions(void **state)
+{
+	struct fix *f = *state;
+	uint32_t len[2] = {0}, largest = 0;
+	uint64_t all = 0;
+	struct sl_kw w;
+
+	for (uint32_t i = 0; all < 3 << 19; i++) {
+		uint32_t one = produce(f, 0, 1, 12000 + i * 7919 % 48000);
+		all += one;
+		largest = SL_MAX(largest, one);
+	}
+	uint32_t other = produce(f, 1, 1, 50000);
+	for (int cold = 0; cold < 2; cold++) {
+		fake_store_cfg(f->r.store)->cold = cold;
+		rig_begin(&w, 1, 4, 1);
+		sl_kw_i32(&w, -1);
+		sl_kw_i32(&w, 0);
+		sl_kw_i32(&w, 1);
+		sl_kw_i32(&w, 4 << 20);
+		sl_kw_i8(&w, 0);
+		sl_kw_array(&w, 1);
+		sl_kw_cstr(&w, "t");
+		sl_kw_array(&w, 2);
+		for (int i = 0; i < 2; i++) {
+			sl_kw_i32(&w, i);
+			sl_kw_i64(&w, 0);
+			sl_kw_i32(&w, 1 << 20);
+		}
+		rig_send(&f->c, &w);
+		size_t n = rig_take(&f->c, f->out, OUT_MAX);
+		struct sl_kr r = {0};
+		sl_rd_init(&r.rd, f->out + 4, n - 4);
+		sl_rd_bytes(&r.rd, 8); /* correlation, throttle time */
+		assert_int_equal(sl_kr_array(&r, 1), 1);
+		sl_kr_str(&r);
+		assert_int_equal(sl_kr_array(&r, 1), 2);
+		for (int i = 0; i < 2; i++) {
+			sl_rd_bytes(&r.rd, 4 + 2 + 8 + 8 + 4);
+			len[i] = sl_kr_nbytes(&r).len;
+		}
+		assert_false(r.rd.bad);
+		assert_int_equal(sl_rd_left(&r.rd), 0);
+		assert_in_range(len[0], (1 << 20) - largest + 1, 1 << 20);
+		assert_int_equal(len[1], other);
+	}
+}
+
+/*
+ * More fetches than memory has room for: all together keep to the budget (and one batch), those
+ * that found room are answered with what they have, the others when memory is free again.
+ */
+static void test_budget(void **state)
+{
+	enum { N = 40 };
+	struct sl_kserver_cfg cfg = {.request_max_bytes = 1 << 20,
+				     .memory_bytes = 8 << 20,
+				     .num_partitions = 1,
+				     .auto_create = true};
+	struct fix g = {.out = ((struct fix *)*state)->out};
+	struct rig_conn c[N];
+
+	for (int cold = 0; cold < 2; cold++) {
+		rig_init(&g.r, &cfg);
+		g.t = rig_topic(&g.r, "t", NULL);
+		rig_open(&g.r, &g.p);
+		fake_store_cfg(g.r.store)->cold = cold;
+		for (int i = 0; i < N; i++) {
+			rig_open(&g.r, &c[i]);
+			rig_send_fetch(&c[i], i, "t", 0, 0, 5000, 1, 1 << 20);
+		}
+		produce(&g, 0, 1, 300 << 10); /* all of them read */
+		uint64_t most = atomic_load(&g.r.server.counters.memory);
+		assert_in_range(most, 7 << 20, (8 << 20) + (512 << 10));
+		assert_false(TAILQ_EMPTY(&g.r.server.hungry));
+		unsigned answered = 0, with = 0;
+		for (int round = 0; round < N && answered < N; round++) {
+			for (int i = 0; i < N; i++) {
+				struct fix one = {.out = g.out, .c = c[i]};
+				struct got got;
+				if (!take(&one, &got))
+					continue;
+				answered++;
+				with += got.batches > 0;
+			}
+		}
+		assert_int_equal(answered, N);
+		assert_int_equal(with, N);
+		for (int i = 0; i < N; i++)
+			rig_close(&c[i]);
+		rig_close(&g.p);
+		rig_fini(&g.r);
+	}
+}
+
+/* Memory that does not come: an answer without batches, in time. */
+static void test_hungry(void **state)
+{
+	struct fix *f = *state;
+	struct got g;
+	uint8_t b[200];
+	uint32_t len = rig_batch(b, sizeof(b), 1, 10, RIG_WALL_MS);
+	rig_send_fetch(&f->c, 1, "t", 0, 0, 5000, 1, 1 << 20);
+	f->r.manual = true;
+	rig_send_produce(&f->p, 1, 0, "t", 0, b, len);
+	f->r.server.cfg.memory_bytes = 1;
+	f->r.server.overdraft = f->p.c; /* somebody else is the one */
+	fake_store_step(f->r.store);
+	sl_kfetch_check_parked(&f->r.server); /* records, and no memory for them */
+	assert_true(TAILQ_EMPTY(&f->r.server.parked));
+	assert_false(TAILQ_EMPTY(&f->r.server.hungry));
+	f->r.now_ns += 5999 * 1000000ull;
+	sl_timers_run(&f->r.timers, f->r.now_ns);
+	assert_false(TAILQ_EMPTY(&f->r.server.hungry));
+	f->r.now_ns += 1000000;
+	sl_timers_run(&f->r.timers, f->r.now_ns);
+	g = must_take(f);
+	assert_int_equal(g.err, 0);
+	assert_int_equal(g.len, 0);
+	f->r.server.cfg.memory_bytes = 1 << 20;
+	rig_settle(&f->r);
+	rig_send_fetch(&f->c, 1, "t", 0, 0, 5000, 1, 1 << 20);
+	assert_int_equal(must_take(f).batches, 1);
+}
+
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -357,6 +484,9 @@ int main(void)
 		T(test_peer_leaves),
 		T(test_give_up),
 		T(test_prepare_arms),
+		T(test_two_partitions),
+		T(test_budget),
+		T(test_hungry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 #define NS_PER_S        1000000000u
 #define ACCEPT_BURST    64
 #define ACCEPT_PAUSE_NS (NS_PER_S / 10)   /* when the box has run out of descriptors */
-#define STOP_GRACE_NS   (5ull * NS_PER_S) /* beyond stop's deadline, for appends to come back */
+#define STOP_GRACE_NS   (5ull * NS_PER_S) /* at most, of stop's time: for appends to come back */
 #define FLUSH_ROUNDS    4
 
 struct acceptor {
@@ -139,8 +139,8 @@ static void *thread_main(void *arg)
 static void abandon(void *arg)
 {
 	struct sl_kafka *k = arg;
-	sl_log(SL_LOG_ERROR, "kafka", "stop: %llu appends did not come back",
-	       (unsigned long long)k->server.appends_out);
+	sl_log(SL_LOG_ERROR, "kafka", "stop: %llu appends and %u jobs did not come back",
+	       (unsigned long long)k->server.appends_out, sl_pool_pending(k->server.pool));
 	k->abandoned = true;
 	sl_loop_stop(k->loop);
 }
@@ -150,9 +150,10 @@ static void stop_hard(void *arg)
 {
 	struct sl_kafka *k = arg;
 	k->stopping_hard = true;
+	sl_kserver_cancel(&k->server);
 	sl_ksocks_close_all(&k->socks);
 	k->stop_timer.fn = abandon;
-	sl_timer_set(sl_loop_timers(k->loop), &k->stop_timer, sl_clock_mono_ns() + STOP_GRACE_NS);
+	sl_timer_set(sl_loop_timers(k->loop), &k->stop_timer, k->stop_deadline_ns);
 }
 
 static void stop_soft(void *arg)
@@ -170,18 +171,24 @@ static void stop_soft(void *arg)
 	sl_ksocks_stop_input(&k->socks);
 	k->stop_timer.fn = stop_hard;
 	k->stop_timer.arg = k;
-	sl_timer_set(sl_loop_timers(k->loop), &k->stop_timer, k->stop_deadline_ns);
+	uint64_t now = sl_clock_mono_ns();
+	uint64_t bound = k->stop_deadline_ns > now ? k->stop_deadline_ns - now : 0;
+	sl_timer_set(sl_loop_timers(k->loop), &k->stop_timer,
+		     now + bound - SL_MIN(STOP_GRACE_NS, bound / 4));
 }
 
-void sl_kafka_stop(struct sl_kafka *k, uint64_t deadline_ns)
+int sl_kafka_stop(struct sl_kafka *k, uint64_t deadline_ns)
 {
-	if (!k || !k->started)
-		return;
+	if (!k)
+		return 0;
+	if (!k->started)
+		return k->abandoned ? -ETIMEDOUT : 0;
 	k->stop_deadline_ns = deadline_ns;
 	k->stop_msg = (struct sl_loop_msg){.fn = stop_soft, .arg = k};
 	sl_loop_post(k->loop, &k->stop_msg);
 	pthread_join(k->thread, NULL);
 	k->started = false;
+	return k->abandoned ? -ETIMEDOUT : 0;
 }
 
 /* ---- control

@@ -18,23 +18,29 @@ struct sl_kafka_cfg {
 	const struct sl_config *config; /* borrowed */
 	struct sl_store *store;
 	struct sl_dataplane *dp;
-	int32_t node_id;                /* 1 */
+	int32_t node_id; /* 1 */
 };
 
 /* Binds the listeners; -EADDRINUSE and the like with a sentence in err. Control. */
 SL_MUST_CHECK int sl_kafka_new(const struct sl_kafka_cfg *cfg, struct sl_kafka **ret_kafka,
 			       char *err, size_t errlen);
 SL_MUST_CHECK int sl_kafka_start(struct sl_kafka *k);
-/* Stops accepting, answers what is under way until deadline_ns (monotonic), closes. Control. */
-void sl_kafka_stop(struct sl_kafka *k, uint64_t deadline_ns);
-void sl_kafka_free(struct sl_kafka *k); /* accepts NULL */
+/*
+ * Stops accepting, answers what is under way, closes; over by deadline_ns (monotonic). The last
+ * quarter of that time, at most 5 s, is kept for what must come back: appends and worker jobs,
+ * which are told to end. -ETIMEDOUT: some have not. Then data plane and workers still use memory of
+ * the listener's, the workers the store: neither store nor data plane may be freed or closed any
+ * more, the process has to end without that; sl_kafka_free() lets the memory be. Control.
+ */
+int sl_kafka_stop(struct sl_kafka *k, uint64_t deadline_ns);
+void sl_kafka_free(struct sl_kafka *k);                       /* accepts NULL */
 uint16_t sl_kafka_port(const struct sl_kafka *k, unsigned i); /* bound port of listener i */
 
 struct sl_kafka_stats {
 	uint64_t connections, connections_total, connections_refused;
 	uint64_t requests_total, request_errors_total; /* closed for a malformed request */
 	uint64_t bytes_in, bytes_out;
-	uint64_t memory_bytes;  /* held now by all connections */
+	uint64_t memory_bytes; /* held now by all connections */
 	uint64_t produce_records, produce_errors, fetch_bytes, fetch_from_disk;
 };
 void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats); /* any thread */

@@ -56,12 +56,14 @@ int main(int argc, char **argv)
 	printf("%u\n", sl_kafka_port(k, 0));
 	fflush(stdout);
 	sigwait(&set, &sig);
-	sl_kafka_stop(k, sl_clock_mono_ns() + 5000000000u);
+	int rc = sl_kafka_stop(k, sl_clock_mono_ns() + 5000000000u);
 	struct sl_kafka_stats st;
 	sl_kafka_stats(k, &st);
 	fprintf(stderr, "connections %lu requests %lu errors %lu records %lu memory %lu\n",
 		st.connections_total, st.requests_total, st.request_errors_total,
 		st.produce_records, st.memory_bytes);
+	if (rc)
+		return 1;
 	fake_store_thread_stop(store);
 	sl_kafka_free(k);
 	fake_store_free(store);

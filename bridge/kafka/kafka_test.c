@@ -60,7 +60,7 @@ static int teardown(void **state)
 {
 	struct fix *f = *state;
 	struct sl_kafka_stats st;
-	sl_kafka_stop(f->k, sl_clock_mono_ns() + S);
+	assert_int_equal(sl_kafka_stop(f->k, sl_clock_mono_ns() + S), 0);
 	sl_kafka_stats(f->k, &st);
 	assert_int_equal(st.memory_bytes, 0);
 	assert_int_equal(st.connections, 0);
@@ -287,7 +287,7 @@ static void test_stop_answers_what_waits(void **state)
 	create_topic(c);
 	send_fetch(c, 7, 0, 1000000);
 	uint64_t before = sl_clock_mono_ns();
-	sl_kafka_stop(f->k, before + 10ull * S);
+	assert_int_equal(sl_kafka_stop(f->k, before + 10ull * S), 0);
 	assert_true(sl_clock_mono_ns() - before < 10ull * S);
 	/* the answer, if the request had been read before the stop; then the end */
 	uint32_t n = answer(c, out, sizeof(out));
@@ -311,8 +311,40 @@ static void test_stop_has_a_bound(void **state)
 	uint64_t give_up = sl_clock_mono_ns() + (uint64_t)PATIENCE_MS * 1000000;
 	while (sl_part_end(sl_topic_part(t, 0)) == 0)
 		assert_true(sl_clock_mono_ns() < give_up);
-	sl_kafka_stop(f->k, sl_clock_mono_ns() + S / 10);
+	uint64_t before = sl_clock_mono_ns();
+	assert_int_equal(sl_kafka_stop(f->k, before + S / 10), 0);
 	assert_int_equal(answer(c, out, sizeof(out)), 0);
+	close(c);
+}
+
+/* Appends that never come back: the time holds, the caller is told, and what is held stays. */
+static void test_stop_gives_up(void **state)
+{
+	static struct fix *volatile stays; /* what is lost on purpose, for leak checkers */
+	struct fix *f = *state, own = *f;
+	struct sl_kafka_stats st;
+	stays = calloc(1, sizeof(*stays));
+	f = stays;
+	f->c = own.c;
+	f->store = fake_store_new(); /* without its thread */
+	f->kc = own.kc;
+	f->kc.store = f->store;
+	f->kc.dp = fake_store_dataplane(f->store);
+	assert_int_equal(sl_kafka_new(&f->kc, &f->k, f->err, sizeof(f->err)), 0);
+	assert_int_equal(sl_kafka_start(f->k), 0);
+	int c = dial(f);
+	create_topic(c);
+	send_produce(c, 1, 1, 100);
+	uint64_t give_up = sl_clock_mono_ns() + (uint64_t)PATIENCE_MS * 1000000;
+	do { /* it has been read, and answers to what follows wait behind it */
+		sl_kafka_stats(f->k, &st);
+		assert_true(sl_clock_mono_ns() < give_up);
+	} while (st.requests_total < 2);
+	uint64_t before = sl_clock_mono_ns();
+	assert_int_equal(sl_kafka_stop(f->k, before + S / 2), -ETIMEDOUT);
+	assert_true(sl_clock_mono_ns() - before < S);
+	assert_int_equal(sl_kafka_stop(f->k, before), -ETIMEDOUT);
+	sl_kafka_free(f->k);
 	close(c);
 }
 
@@ -328,6 +360,7 @@ int main(void)
 		T(test_pipelined),
 		T(test_stop_answers_what_waits),
 		T(test_stop_has_a_bound),
+		T(test_stop_gives_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

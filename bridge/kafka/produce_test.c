@@ -276,6 +276,71 @@ static void test_give_up_waiting(void **state)
 	assert_int_equal(must_take(f).err, SL_KERR_REQUEST_TIMED_OUT);
 }
 
+/* Puts a Produce into the machine without a turn of the server. */
+static void feed(struct rig_conn *c, int32_t correlation, const uint8_t *b, uint32_t len)
+{
+	struct sl_kw w;
+	rig_begin(&w, 0, 7, correlation);
+	sl_kw_cstr(&w, NULL);
+	sl_kw_i16(&w, 1);
+	sl_kw_i32(&w, 1000);
+	sl_kw_array(&w, 1);
+	sl_kw_cstr(&w, "t");
+	sl_kw_array(&w, 1);
+	sl_kw_i32(&w, 0);
+	sl_kw_bytes_len(&w, len);
+	sl_kw_raw(&w, b, len);
+	sl_put_be32(w.buf, w.len - 4);
+	assert_int_equal(sl_kconn_input(c->c, w.buf, w.len), w.len);
+	sl_kw_fini(&w);
+}
+
+/*
+ * The answer to a refused request starts one that had found the workers busy, while the ring is
+ * full: the connection waits for the ring once, and is gone from there when it is closed.
+ */
+static void test_answer_starts_another_request(void **state)
+{
+	struct fix *f = *state;
+	struct rig_conn first, others[5];
+	struct sl_korder *o;
+	unsigned n = 0;
+	uint8_t bad[256];
+
+	assert_true(f->len <= sizeof(bad));
+	memcpy(bad, f->b, f->len);
+	bad[SL_BATCH_ATTRS_OFF + 1] = SL_CODEC_LZ4; /* for a worker, who finds the CRC wrong */
+	fake_store_cfg(f->r.store)->ring_depth = 1;
+	f->r.manual = true;
+	rig_open(&f->r, &first);
+	feed(&first, 1, f->b, f->len); /* fills the ring */
+	feed(&f->c, 1, bad, f->len);
+	feed(&f->c, 2, f->b, f->len);
+	for (int i = 0; i < 5; i++)
+		rig_open(&f->r, &others[i]);
+	for (int i = 0; i < SL_KSERVER_JOBS_MAX - 1; i++)
+		feed(&others[i / 60], i, bad, f->len);
+	feed(&f->c, 3, bad, f->len); /* the pool is full */
+	assert_false(TAILQ_EMPTY(&f->r.server.stalled));
+	sl_kserver_turn(&f->r.server);
+	TAILQ_FOREACH(o, &f->r.server.wait_inject, link)
+	{
+		assert_ptr_equal(o, sl_kconn_order(f->c.c));
+		assert_int_equal(++n, 1);
+	}
+	assert_int_equal(n, 1);
+	rig_close(&f->c);
+	for (int i = 0; i < 4; i++) {
+		fake_store_step(f->r.store);
+		rig_settle(&f->r);
+	}
+	assert_true(TAILQ_EMPTY(&f->r.server.wait_inject));
+	assert_int_equal(sl_part_end(sl_topic_part(f->t, 0)), 4);
+	rig_close(&first);
+	for (int i = 0; i < 5; i++)
+		rig_close(&others[i]);
+}
+
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -292,6 +357,7 @@ int main(void)
 		T(test_order),
 		T(test_close_while_ring_is_full),
 		T(test_give_up_waiting),
+		T(test_answer_starts_another_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

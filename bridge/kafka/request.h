@@ -85,7 +85,8 @@ void sl_kreq_fail(struct sl_kreq *r,
 /* Adds to (takes from) what the request holds of the memory budget; given back when it ends. */
 void sl_kreq_charge(struct sl_kreq *r, int64_t bytes);
 
-/* The frame is no longer needed (nothing borrows from it): a request that waits does not keep it. */
+/* The frame is no longer needed (nothing borrows from it): a request that waits does not keep it.
+ */
 void sl_kreq_release_frame(struct sl_kreq *r);
 
 /* Splices foreign bytes in at the writer's position; they live in one of the out's chunks. */

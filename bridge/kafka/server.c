@@ -160,7 +160,7 @@ static bool move(struct sl_kserver *s)
 		use_freed(s);
 	if (sl_kserver_over_budget(s))
 		sl_kfetch_squeeze(s);
-	return !TAILQ_EMPTY(&s->fetching);
+	return !TAILQ_EMPTY(&s->fetching) || s->memory_freed;
 }
 
 bool sl_kserver_turn(struct sl_kserver *s)

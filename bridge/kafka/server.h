@@ -56,7 +56,7 @@ struct sl_korder {
 	TAILQ_HEAD(, sl_kproduce) queue;
 	TAILQ_ENTRY(sl_korder) link; /* in wait_inject */
 	bool waiting;                /* there */
-	bool injecting;              /* an answer under way may ask for it again: not twice at a time */
+	bool injecting; /* an answer under way may ask for it again: not twice at a time */
 };
 
 TAILQ_HEAD(sl_kconn_list, sl_kconn);
@@ -142,6 +142,6 @@ void sl_kfetch_check_parked(struct sl_kserver *s);
 void sl_kfetch_continue(struct sl_kserver *s);
 void sl_kfetch_feed(struct sl_kserver *s);    /* memory was freed: the hungry try again */
 void sl_kfetch_squeeze(struct sl_kserver *s); /* parked ones that hold batches are answered now */
-void sl_kfetch_give_up(struct sl_kserver *s); /* all that are parked are answered now */
+void sl_kfetch_give_up(struct sl_kserver *s); /* all that wait are answered now */
 
 #endif

@@ -311,7 +311,8 @@ struct sl_read {
 	int64_t max_offset; /* only batches whose last offset is below it; INT64_MAX: high watermark */
 	/* results */
 	uint32_t len;
-	int64_t next_offset; /* of the byte after the last batch returned */
+	int64_t next_offset; /* of the byte after the last batch returned; with -EILSEQ: where it is
+			      * good again */
 	uint32_t need; /* with -EMSGSIZE: cap that the first batch needs, else 0 */
 };
 
