@@ -112,7 +112,9 @@ def build_tools(build):
     p = subprocess.run(["ninja", "-C", build, "-k", "0", *targets], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     if p.returncode:
-        print("bench: not everything could be built:\n" + p.stdout[-1500:], file=sys.stderr)
+        lines = [x for x in p.stdout.splitlines() if "error" in x or "FAILED" in x or "undefined" in x]
+        print("bench: not everything could be built; rows that need it will say so:\n"
+              + "\n".join(lines[:8] or p.stdout.splitlines()[-5:]), file=sys.stderr)
 
 
 def reserve_hugepages(ctx, settings, mode):

@@ -24,15 +24,15 @@ def peer_run(ctx, start, seconds, skip, rate):
         argv = [ctx.tools["udp_gso_send"], "127.0.0.1", 5514, ctx.lines_file, BYTES, skip + seconds + 0.4, rate]
         with host.Proc(argv, f"{ctx.work}/gso.log", cpus=[host.SOURCE_CPU], netns=lo.name) as g:
             time.sleep(skip)
-            s0, t0 = r.size(), time.monotonic()
+            s0, c0, t0 = r.size(), r.proc.cpu()["total"], time.monotonic()
             time.sleep(seconds)
-            s1, t1 = r.size(), time.monotonic()
+            s1, c1, t1 = r.size(), r.proc.cpu()["total"], time.monotonic()
             g.wait(10)
             sent = host.json_of(g.tail())
         lines = r.finish()
     if lines == 0:
         raise host.BenchError(f"{r.name} wrote nothing: {r.proc.tail()}")
-    return {"rate": (s1 - s0) / LINE / (t1 - t0), "sent": sent["sent"], "lines": lines,
+    return {"rate": (s1 - s0) / LINE / (t1 - t0), "cpu": (c1 - c0) / (t1 - t0), "sent": sent["sent"], "lines": lines,
             "lost": 1 - lines / sent["sent"], "offered": sent["sent"] / sent["seconds"]}
 
 
@@ -87,8 +87,10 @@ def _measure(ctx, table):
                 continue
             p = peer_run(ctx, start, ctx.window, 1.0, offered[name])
             row.base.append(p["rate"])
+            row.extra.setdefault("baseline_cpu", []).append(round(p["cpu"], 3))
             if s:
                 row.values.append(s["rate"])
+                row.extra.setdefault("cpu", []).append(round(s["cpu"], 3))
                 row.extra["refused"] = s["refused"]
             ctx.say(f"P1 {i + 1}/{ctx.runs}: sluiced {s['rate'] / 1e6 if s else 0:.2f} M/s, "
                     f"{name} {p['rate'] / 1e6:.3f} M/s ({p['lost'] * 100:.0f} % of what was offered lost)")
