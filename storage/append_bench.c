@@ -95,11 +95,15 @@ static int set_up(struct bench *b)
 	struct sl_topic *t;
 	struct sl_topic_cfg cfg;
 
-	int rc = sl_store_open(&b->cfg, &b->s, NULL, err, sizeof(err));
+	struct sl_store_recovery rec;
+	int rc = sl_store_open(&b->cfg, &b->s, &rec, err, sizeof(err));
 	if (rc) {
 		fprintf(stderr, "%s\n", err);
 		return rc;
 	}
+	printf("start: %s, %u partitions in %.0f ms, %.0f MiB looked at\n",
+	       rec.clean ? "clean" : "after a crash", rec.partitions, (double)rec.duration_us / 1000,
+	       (double)rec.scanned_bytes / (1 << 20));
 	sl_topic_cfg_defaults(&cfg);
 	t = sl_store_topic_find(b->s, "bench", 5);
 	if (!t)

@@ -212,7 +212,7 @@ static int finish_done(struct sl_part *p)
 	int err = 0;
 
 	while (!err && (g = next_done(p)))
-		err = sl_seg_finish(p, g);
+		err = sl_seg_finish(p, g, true);
 	return err;
 }
 
@@ -241,8 +241,8 @@ static void failed(struct sl_part *p, uint32_t bit, const char *what, int err)
 	}
 	if (err == -ENOSPC || err == -EDQUOT) {
 		if (sl_part_state(p) == SL_PART_OK)
-			sl_log(SL_LOG_WARN, "storage", "%s: no space for %s: appends are refused", p->dir,
-			       what);
+			sl_log_limited(&s->hk.full_lines, SL_LOG_WARN, "storage",
+				       "%s: no space for %s: appends are refused", p->dir, what);
 		sl_part_set_state(p, SL_PART_OK, SL_PART_DISK_FULL);
 		atomic_store(&s->disk_full, true);
 	} else if (err == -EIO || err == -EROFS) {
@@ -285,7 +285,8 @@ static void retry_one(struct sl_part *p)
 			failed(p, jobs[i].bit, jobs[i].what, err);
 	}
 	if (p->pending == 0 && sl_part_state(p) == SL_PART_DISK_FULL) {
-		sl_log(SL_LOG_INFO, "storage", "%s: there is space again", p->dir);
+		sl_log_limited(&p->store->hk.full_lines, SL_LOG_INFO, "storage",
+			       "%s: there is space again", p->dir);
 		sl_part_set_state(p, SL_PART_DISK_FULL, SL_PART_OK);
 	}
 	sl_hk_tell(p, SL_WR_LOOK);

@@ -133,20 +133,20 @@ uint32_t sl_idx_find_ts(struct sl_idx *x, int64_t ts)
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-static int write_synced(int dirfd, const char *name, const void *buf, size_t len)
+static int write_file(int dirfd, const char *name, const void *buf, size_t len, bool sync)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	int err = sl_io_pwrite_all(fd, buf, len, 0);
-	if (!err && fdatasync(fd))
+	if (!err && sync && fdatasync(fd))
 		err = -errno;
 	close(fd);
 	return err;
 }
 
 int sl_idx_store(struct sl_idx *x, int dirfd, const char *index_name, const char *time_name,
-		 int64_t max_ts, uint32_t ts_rel)
+		 int64_t max_ts, uint32_t ts_rel, bool sync)
 {
 	uint32_t on = LOAD(&x->on), tn = LOAD(&x->tn);
 	uint8_t *buf = malloc(SL_MAX(on * SL_IDX_ENTRY, (tn + 1) * SL_TIDX_ENTRY) + 1);
@@ -155,7 +155,7 @@ int sl_idx_store(struct sl_idx *x, int dirfd, const char *index_name, const char
 		return -ENOMEM;
 	for (uint32_t i = 0; i < on; i++)
 		sl_put_be64(buf + (size_t)i * SL_IDX_ENTRY, LOAD(&x->o[i]));
-	int err = write_synced(dirfd, index_name, buf, (size_t)on * SL_IDX_ENTRY);
+	int err = write_file(dirfd, index_name, buf, (size_t)on * SL_IDX_ENTRY, sync);
 	for (uint32_t i = 0; i < tn; i++) {
 		sl_put_be64(buf + (size_t)i * SL_TIDX_ENTRY, (uint64_t)LOAD(&x->t[i].ts));
 		sl_put_be32(buf + (size_t)i * SL_TIDX_ENTRY + 8, (uint32_t)LOAD(&x->t[i].rel));
@@ -166,7 +166,7 @@ int sl_idx_store(struct sl_idx *x, int dirfd, const char *index_name, const char
 		tn++;
 	}
 	if (!err)
-		err = write_synced(dirfd, time_name, buf, (size_t)tn * SL_TIDX_ENTRY);
+		err = write_file(dirfd, time_name, buf, (size_t)tn * SL_TIDX_ENTRY, sync);
 	free(buf);
 	return err;
 }

@@ -54,11 +54,11 @@ uint32_t sl_idx_find(struct sl_idx *x, uint32_t rel);
 uint32_t sl_idx_find_ts(struct sl_idx *x, int64_t ts);
 
 /*
- * Kafka's two files, written whole and synced; the last time entry is the final maximum unless
- * max_ts is negative. Housekeeping.
+ * Kafka's two files, written whole, synced if told so; the last time entry is the final maximum
+ * unless max_ts is negative. Housekeeping.
  */
 SL_MUST_CHECK int sl_idx_store(struct sl_idx *x, int dirfd, const char *index_name,
-			       const char *time_name, int64_t max_ts, uint32_t ts_rel);
+			       const char *time_name, int64_t max_ts, uint32_t ts_rel, bool sync);
 /* The reverse, thinned to the capacity. -ENOENT, -EILSEQ: build it anew. `size`: of the .log. */
 SL_MUST_CHECK int sl_idx_load(struct sl_idx *x, int dirfd, const char *index_name,
 			      const char *time_name, uint32_t size);

@@ -82,7 +82,7 @@ static void files(void **state)
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(sl_idx_load(y, fd, "i", "t", size), -ENOENT);
 	assert_false(sl_idx_file_sane(fd, "i", "t", size, 500));
-	assert_int_equal(sl_idx_store(x, fd, "i", "t", 1000 + 499 * 10, 499), 0);
+	assert_int_equal(sl_idx_store(x, fd, "i", "t", 1000 + 499 * 10, 499, true), 0);
 	assert_int_equal(fstatat(fd, "i", &st, 0), 0);
 	assert_int_equal(st.st_size, atomic_load(&x->on) * SL_IDX_ENTRY);
 	assert_int_equal(fstatat(fd, "t", &st, 0), 0);

@@ -110,30 +110,43 @@ int sl_dir_open(int dirfd, const char *name, bool create)
 	return fd >= 0 ? fd : -errno;
 }
 
-static int write_new(int dirfd, const char *name, const void *buf, size_t len)
+static int write_new(int dirfd, const char *name, const void *buf, size_t len, bool sync)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	int err = sl_io_pwrite_all(fd, buf, len, 0);
-	if (!err && fsync(fd))
+	if (!err && sync && fsync(fd))
 		err = -errno;
 	close(fd);
 	return err;
 }
 
-int sl_file_replace(int dirfd, const char *name, const void *buf, size_t len)
+static int write_and_rename(int dirfd, const char *name, const void *buf, size_t len, bool sync)
 {
 	char tmp[SL_FILE_NAME_MAX + 8];
 
 	snprintf(tmp, sizeof(tmp), "%s.tmp", name);
-	int err = write_new(dirfd, tmp, buf, len);
+	int err = write_new(dirfd, tmp, buf, len, sync);
 	if (!err && renameat(dirfd, tmp, dirfd, name))
 		err = -errno;
-	if (err) {
+	if (err)
 		unlinkat(dirfd, tmp, 0);
+	return err;
+}
+
+int sl_file_replace_lazy(int dirfd, const char *name, const void *buf, size_t len)
+{
+	return write_and_rename(dirfd, name, buf, len, false);
+}
+
+int sl_file_replace(int dirfd, const char *name, const void *buf, size_t len)
+{
+	char tmp[SL_FILE_NAME_MAX];
+	int err = write_and_rename(dirfd, name, buf, len, true);
+
+	if (err)
 		return err;
-	}
 	/* the directory that holds `name`: dirfd itself, or one below it */
 	const char *slash = strrchr(name, '/');
 	if (!slash)

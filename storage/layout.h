@@ -44,6 +44,8 @@ SL_MUST_CHECK int sl_layout_mark_clean(struct sl_layout *l);
 
 /* Writes tmp, fsync, rename, fsync of the directory. `name` below dirfd. */
 SL_MUST_CHECK int sl_file_replace(int dirfd, const char *name, const void *buf, size_t len);
+/* The same without the syncs: the caller syncs the file system before it relies on them. */
+SL_MUST_CHECK int sl_file_replace_lazy(int dirfd, const char *name, const void *buf, size_t len);
 /* Reads a whole small file, NUL added. -ENOENT, -EFBIG beyond max. The caller frees *ret_buf. */
 SL_MUST_CHECK int sl_file_read(int dirfd, const char *name, size_t max, char **ret_buf, size_t *ret_len);
 /* Opens a directory below dirfd, making it (0700) if `create`; a symbolic link is -ELOOP. */

@@ -66,12 +66,12 @@ void sl_producers_put(struct sl_producers *ps, const struct sl_pappend *a, int64
 bool sl_producers_copy(const struct sl_producers *ps, struct sl_producer *ret_all, uint32_t cap,
 		       uint32_t *ret_cnt);
 
-/* Kafka's .snapshot: the last batch of each. Written whole, synced, renamed into place. */
+/* Kafka's .snapshot: the last batch of each. Written whole, renamed into place; `sync`: durable. */
 SL_MUST_CHECK int sl_snapshot_store(int log_fd, const char *name, const struct sl_producer *all,
-				    uint32_t cnt);
+				    uint32_t cnt, bool sync);
 /* Ours: all batches of each, complete up to `offset`. <data>/state/producers/<topic id>-<n>. */
 SL_MUST_CHECK int sl_pstate_store(int producers_fd, const char *name, int64_t offset,
-				  const struct sl_producer *all, uint32_t cnt);
+				  const struct sl_producer *all, uint32_t cnt, bool sync);
 /* -ENOENT, -EILSEQ: *ps is unchanged. */
 SL_MUST_CHECK int sl_snapshot_load(int log_fd, const char *name, struct sl_producers *ps);
 SL_MUST_CHECK int sl_pstate_load(int producers_fd, const char *name, struct sl_producers *ps,

@@ -13,7 +13,13 @@ enum { PS_HDR = 28, PS_ENTRY = 20, PS_BATCH = 28, PS_VERSION = 1 };
 #define PS_MAGIC 0x534c5053u /* "SLPS" */
 #define FILE_MAX (8u << 20)
 
-int sl_snapshot_store(int log_fd, const char *name, const struct sl_producer *all, uint32_t cnt)
+static int put_file(int dirfd, const char *name, const void *buf, size_t len, bool sync)
+{
+	return sync ? sl_file_replace(dirfd, name, buf, len) : sl_file_replace_lazy(dirfd, name, buf, len);
+}
+
+int sl_snapshot_store(int log_fd, const char *name, const struct sl_producer *all, uint32_t cnt,
+		      bool sync)
 {
 	size_t len = SNAP_HDR + (size_t)cnt * SNAP_ENTRY;
 	uint8_t *buf = malloc(len);
@@ -39,7 +45,7 @@ int sl_snapshot_store(int log_fd, const char *name, const struct sl_producer *al
 	}
 	SL_ASSERT(!w.bad && sl_wr_len(&w) == len);
 	sl_put_be32(buf + 2, sl_crc32c(buf + 6, len - 6));
-	int err = sl_file_replace(log_fd, name, buf, len);
+	int err = put_file(log_fd, name, buf, len, sync);
 	free(buf);
 	return err;
 }
@@ -80,7 +86,7 @@ int sl_snapshot_load(int log_fd, const char *name, struct sl_producers *ps)
 }
 
 int sl_pstate_store(int producers_fd, const char *name, int64_t offset,
-		    const struct sl_producer *all, uint32_t cnt)
+		    const struct sl_producer *all, uint32_t cnt, bool sync)
 {
 	size_t cap = PS_HDR + (size_t)cnt * (PS_ENTRY + SL_PRODUCER_BATCHES * PS_BATCH);
 	uint8_t *buf = malloc(cap);
@@ -112,7 +118,7 @@ int sl_pstate_store(int producers_fd, const char *name, int64_t offset,
 	SL_ASSERT(!w.bad);
 	size_t len = sl_wr_len(&w);
 	sl_put_be32(buf + 4, sl_crc32c(buf + 8, len - 8));
-	int err = sl_file_replace(producers_fd, name, buf, len);
+	int err = put_file(producers_fd, name, buf, len, sync);
 	free(buf);
 	return err;
 }

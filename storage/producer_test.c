@@ -134,8 +134,8 @@ static void files(void **state)
 	assert_true(sl_producers_copy(ps, all, 8, &cnt));
 	assert_int_equal(cnt, 2);
 	assert_int_equal(sl_pstate_load(fd, "own", own, &offset), -ENOENT);
-	assert_int_equal(sl_pstate_store(fd, "own", 106, all, cnt), 0);
-	assert_int_equal(sl_snapshot_store(fd, "kafka", all, cnt), 0);
+	assert_int_equal(sl_pstate_store(fd, "own", 106, all, cnt, true), 0);
+	assert_int_equal(sl_snapshot_store(fd, "kafka", all, cnt, false), 0);
 	assert_int_equal(sl_pstate_load(fd, "own", own, &offset), 0);
 	assert_int_equal(offset, 106);
 	assert_int_equal(sl_snapshot_load(fd, "kafka", kafka), 0);

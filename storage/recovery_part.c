@@ -62,6 +62,14 @@ static int add_base(struct part_rec *pr, int64_t base)
 	return 0;
 }
 
+static bool has_base(const struct part_rec *pr, int64_t base)
+{
+	for (uint32_t i = 0; i < pr->cnt; i++)
+		if (pr->base[i] == base)
+			return true;
+	return false;
+}
+
 static int list_files(struct part_rec *pr)
 {
 	struct sl_store *s = pr->p->store;
@@ -88,16 +96,16 @@ static int list_files(struct part_rec *pr)
 		else if (strstr(suffix, ".deleted") || strstr(suffix, ".cleaned"))
 			unlinkat(fd, e->d_name, 0);
 	}
+	rewinddir(d);
+	while (!err && (e = readdir(d))) { /* what a deletion cut short left behind */
+		const char *suffix;
+		int64_t base;
+		if (file_base(e->d_name, &suffix, &base) && !has_base(pr, base) &&
+		    (strcmp(suffix, ".index") == 0 || strcmp(suffix, ".timeindex") == 0))
+			unlinkat(fd, e->d_name, 0);
+	}
 	closedir(d);
 	return err;
-}
-
-static bool has_base(const struct part_rec *pr, int64_t base)
-{
-	for (uint32_t i = 0; i < pr->cnt; i++)
-		if (pr->base[i] == base)
-			return true;
-	return false;
 }
 
 static void names(const struct part_rec *pr, int64_t base, char log[SL_FILE_NAME_MAX],
@@ -173,8 +181,8 @@ static void damaged(struct part_rec *pr, int64_t from, int64_t to)
 {
 	pr->r->out->damaged_records += (uint64_t)(to - from);
 	sl_log(SL_LOG_ERROR, "storage",
-	       "%s: offsets %" PRId64 " to %" PRId64 " are damaged; the rest of the log is kept", pr->p->dir,
-	       from, to - 1);
+	       "%s: offsets %" PRId64 " to %" PRId64 " are damaged (segment %" PRId64 ", about byte %u)",
+	       pr->p->dir, from, to - 1, pr->cur->base, pr->scan.pos);
 }
 
 static void torn(struct part_rec *pr, uint32_t bytes)
@@ -284,7 +292,7 @@ static int scan_closed(struct part_rec *pr, struct sl_seg *g, int64_t next)
 		size = pr->scan.end_pos; /* what is there stays there */
 	int err = close_segment(g, fd, size, next);
 	if (!err)
-		err = sl_seg_store_index(pr->p, g);
+		err = sl_seg_store_index(pr->p, g, true);
 	close(fd);
 	make_final(g);
 	return err;
@@ -381,7 +389,7 @@ static int scan_last(struct part_rec *pr, struct sl_seg *g)
 		err = -EIO;
 	close(fd);
 	if (!err && pr->need_active) {
-		err = sl_seg_store_index(pr->p, g);
+		err = sl_seg_store_index(pr->p, g, true);
 		make_final(g);
 	}
 	return err;

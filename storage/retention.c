@@ -94,7 +94,7 @@ static void ask_roll(struct sl_part *p)
 
 static void count_expired(struct sl_part *p, struct sl_seg *g, const char *why)
 {
-	sl_log(SL_LOG_INFO, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir, g->base, why);
+	sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir, g->base, why);
 	atomic_fetch_add(&p->store->expired_segments, 1);
 	delete_first(p, g);
 }
@@ -179,7 +179,7 @@ int sl_retention_evict(struct sl_store *s)
 		atomic_fetch_add(&s->evicted_bytes, sl_seg_size(o.seg));
 		atomic_fetch_add(&s->evicted_records, (uint64_t)(o.seg->end - o.seg->base));
 		atomic_fetch_add(&s->evicted_segments, 1);
-		sl_log(SL_LOG_INFO, "storage", "%s: segment %" PRId64 " evicted by the byte budget",
+		sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " evicted by the byte budget",
 		       o.part->dir, o.seg->base);
 		delete_first(o.part, o.seg);
 	} else if (o.largest && !o.coming) {

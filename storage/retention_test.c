@@ -157,10 +157,19 @@ static void by_the_budget(void **state)
 	assert_true(recycled);
 	sl_store_stats(t.s, &st);
 	assert_true(st.evicted_segments > 50);
-	assert_int_equal(st.evicted_records, sl_part_start(p));
+	assert_true(st.evicted_records <= (uint64_t)sl_part_start(p));
 	assert_true(st.log_bytes <= t.cfg.budget_bytes);
 	assert_false(st.disk_full);
-	tu_check(p, sl_part_start(p), 1000, 1, 100000, (uint64_t)sl_part_start(p), t.now_ms);
+	for (int64_t off = sl_part_start(p); off < 1000; off++) {
+		uint8_t *b;
+		int rc;
+		if (tu_read(p, off, true, &b, &rc) == 0) { /* evicted while we look */
+			assert_int_equal(rc, -ERANGE);
+			assert_true(off < sl_part_start(p));
+			continue;
+		}
+		tu_check(p, off, off + 1, 1, 100000, (uint64_t)off, t.now_ms);
+	}
 	tu_append(&t, p, 1, 100000, 1000, SL_ACK_SYNCED);
 	tu_sync(&t, p);
 	/* a power cut in a recycled file: nothing but what is known to be ours */

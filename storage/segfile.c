@@ -70,7 +70,7 @@ int sl_seg_read_fd(struct sl_part *p, const struct sl_seg *g)
 
 /* ---- finishing ----------------------------------------------------------------------------- */
 
-int sl_seg_store_index(struct sl_part *p, struct sl_seg *g)
+int sl_seg_store_index(struct sl_part *p, struct sl_seg *g, bool sync)
 {
 	char in[SL_FILE_NAME_MAX], tn[SL_FILE_NAME_MAX];
 	int64_t max_ts = atomic_load(&g->max_ts);
@@ -78,7 +78,7 @@ int sl_seg_store_index(struct sl_part *p, struct sl_seg *g)
 	sl_segname(p->dir, g->base, ".index", in);
 	sl_segname(p->dir, g->base, ".timeindex", tn);
 	return sl_idx_store(g->idx, p->store->dir.log_fd, in, tn, max_ts,
-			    (uint32_t)(atomic_load(&g->max_ts_off) - g->base));
+			    (uint32_t)(atomic_load(&g->max_ts_off) - g->base), sync);
 }
 
 void sl_part_pstate_name(const struct sl_part *p, char *buf, size_t cap)
@@ -125,34 +125,34 @@ static void prune_snapshots(struct sl_part *p)
 	closedir(d);
 }
 
-int sl_part_snapshot(struct sl_part *p, int64_t offset, const struct sl_producer *all, uint32_t cnt)
+int sl_part_snapshot(struct sl_part *p, int64_t offset, const struct sl_producer *all, uint32_t cnt,
+		     bool sync)
 {
 	char name[SL_FILE_NAME_MAX];
 	int err = 0;
 
 	sl_part_pstate_name(p, name, sizeof(name));
 	if (cnt)
-		err = sl_pstate_store(p->store->dir.producers_fd, name, offset, all, cnt);
+		err = sl_pstate_store(p->store->dir.producers_fd, name, offset, all, cnt, sync);
 	else if (unlinkat(p->store->dir.producers_fd, name, 0) && errno != ENOENT)
 		err = -errno;
 	sl_segname(p->dir, offset, ".snapshot", name);
 	if (!err)
-		err = sl_snapshot_store(p->store->dir.log_fd, name, all, cnt);
+		err = sl_snapshot_store(p->store->dir.log_fd, name, all, cnt, sync);
 	if (!err)
 		prune_snapshots(p);
 	return err;
 }
 
-/* After the writer's last sync: cut to size, index, snapshot, close. */
-int sl_seg_finish(struct sl_part *p, struct sl_seg *g)
+int sl_seg_finish(struct sl_part *p, struct sl_seg *g, bool sync)
 {
 	uint32_t size = sl_seg_size(g), alloc = atomic_load(&g->alloc);
 
-	if (ftruncate(g->wfd, size) || fsync(g->wfd))
+	if (ftruncate(g->wfd, size) || (sync && fsync(g->wfd)))
 		return -errno;
-	int err = sl_seg_store_index(p, g);
+	int err = sl_seg_store_index(p, g, sync);
 	if (!err && g->snap && g->snap->filled)
-		err = sl_part_snapshot(p, g->end, g->snap->p, g->snap->cnt);
+		err = sl_part_snapshot(p, g->end, g->snap->p, g->snap->cnt, sync);
 	if (err)
 		return err;
 	atomic_fetch_sub(&p->store->log_bytes, (int64_t)alloc - size);

@@ -286,6 +286,7 @@ int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store **ret_store,
 		defaults(&s->cfg);
 		s->arena.dir_fd = s->tail.fd = -1;
 		s->hk.waker.efd = -1;
+		s->hk.full_lines = (struct sl_log_limit)SL_LOG_LIMIT(8, 60000);
 		atomic_init(&s->direct, true);
 		pthread_rwlock_init(&s->topics_lock, NULL);
 		pthread_mutex_init(&s->create_lock, NULL);
@@ -318,18 +319,18 @@ static int close_part(struct sl_part *p, void *arg)
 	for (uint32_t i = 0; i < p->seg_cnt && !err; i++) {
 		uint32_t f = sl_seg_flags(p->segs[i]);
 		if ((f & SL_SEG_CLOSED) && !(f & SL_SEG_FINAL))
-			err = sl_seg_finish(p, p->segs[i]);
+			err = sl_seg_finish(p, p->segs[i], false);
 	}
-	if (!err && (ftruncate(g->wfd, sl_seg_size(g)) || fsync(g->wfd)))
+	if (!err && ftruncate(g->wfd, sl_seg_size(g)))
 		err = -errno;
 	if (!err)
-		err = sl_seg_store_index(p, g);
+		err = sl_seg_store_index(p, g, false);
 	if (!err && cnt) {
 		all = calloc(cnt, sizeof(*all));
 		err = all && sl_producers_copy(p->producers, all, cnt, &cnt) ? 0 : -ENOMEM;
 	}
 	if (!err)
-		err = sl_part_snapshot(p, sl_part_end(p), all, cnt);
+		err = sl_part_snapshot(p, sl_part_end(p), all, cnt, false);
 	free(all);
 	uint32_t tail = sl_seg_size(g) % SL_IO_BLOCK;
 	if (!err && tail && p->tail_st)
@@ -349,7 +350,10 @@ static bool close_clean(struct sl_store *s)
 	sl_store_each_part(s, close_part, &ok);
 	if (!ok)
 		return false;
-	int err = new_journal(s);
+	/* one sync for the files of all partitions; their data was synced file by file */
+	int err = syncfs(s->dir.log_fd) ? -errno : 0;
+	if (!err)
+		err = new_journal(s);
 	if (!err)
 		err = sl_checkpoints_store(s, true);
 	if (!err)

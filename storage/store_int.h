@@ -10,6 +10,7 @@
 #include "io.h"
 #include "layout.h"
 #include "part.h"
+#include "platform/base/log.h"
 #include "sluice/counters.h"
 #include "sluice/store.h"
 #include "spsc.h"
@@ -120,6 +121,7 @@ struct sl_hk {
 	int64_t checkpoint_sum;  /* of the last checkpoints: nothing moved, nothing written */
 	struct sl_stock stock[SL_STOCK_MAX];
 	unsigned stock_cnt;
+	struct sl_log_limit full_lines; /* a full disk must not fill a log */
 };
 
 /* ---- the store --------------------------------------------------------------------------------- */
@@ -165,14 +167,16 @@ SL_MUST_CHECK int sl_topics_insert(struct sl_store *s, struct sl_topic *t);
 /* segfile.c: segment files and what belongs to them; housekeeping and control; they block */
 SL_MUST_CHECK int sl_seg_open_active(struct sl_part *p, struct sl_seg *g);
 SL_MUST_CHECK int sl_seg_extend(struct sl_part *p, struct sl_seg *g, uint32_t to);
-SL_MUST_CHECK int sl_seg_finish(struct sl_part *p, struct sl_seg *g);
-SL_MUST_CHECK int sl_seg_store_index(struct sl_part *p, struct sl_seg *g);
+/* After the writer's last sync: cut to size, index, snapshot, close. `sync`, here and below: durable
+ * on return; else the caller syncs the file system. */
+SL_MUST_CHECK int sl_seg_finish(struct sl_part *p, struct sl_seg *g, bool sync);
+SL_MUST_CHECK int sl_seg_store_index(struct sl_part *p, struct sl_seg *g, bool sync);
 /* Deletes the files of a segment, or gives the .log to the stock. */
 void sl_seg_remove(struct sl_part *p, struct sl_seg *g, bool recycle);
 int sl_seg_read_fd(struct sl_part *p, const struct sl_seg *g);
 void sl_part_pstate_name(const struct sl_part *p, char *buf, size_t cap);
 SL_MUST_CHECK int sl_part_snapshot(struct sl_part *p, int64_t offset, const struct sl_producer *all,
-				   uint32_t cnt);
+				   uint32_t cnt, bool sync);
 
 /* housekeeper.c */
 SL_MUST_CHECK int sl_hk_start(struct sl_store *s);

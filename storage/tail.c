@@ -100,8 +100,9 @@ int sl_tail_make(struct sl_tail *t, int state_fd, bool direct, const struct sl_i
 int sl_tail_add(struct sl_tail *t, const struct sl_tail_mark *m, uint32_t *ret_slot)
 {
 	struct sl_tail_mark first = *m;
+	if (t->parts == SL_STORE_PARTS_MAX)
+		return -EMFILE;
 	uint8_t *buf = aligned_alloc(SL_IO_BLOCK, 2 * SL_TAIL_SLOT);
-
 	if (!buf)
 		return -ENOMEM;
 	memset(buf, 0, 2 * SL_TAIL_SLOT);

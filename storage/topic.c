@@ -167,6 +167,7 @@ static int create(struct sl_store *s, const char *name, uint32_t parts,
 	struct sl_topic *t = sl_topic_new(name, id, parts, cfg);
 	if (!t)
 		return -ENOMEM;
+	uint32_t slots = s->tail.parts;
 	int err = 0;
 	for (uint32_t i = 0; i < parts && !err; i++)
 		err = make_partition(s, t, (int32_t)i);
@@ -180,6 +181,7 @@ static int create(struct sl_store *s, const char *name, uint32_t parts,
 		pthread_rwlock_unlock(&s->topics_lock);
 	}
 	if (err) {
+		s->tail.parts = slots; /* theirs for the next topic */
 		remove_files(s, t);
 		sl_topic_free(t);
 		return err;

@@ -263,9 +263,8 @@ static int rebuild(struct sl_store *s)
 		err = add(s, all[i].name, all[i].id, (uint32_t)all[i].max_part + 1, &cfg);
 	}
 	free(all);
-	if (!err && cnt)
-		err = sl_topics_store(s, NULL);
-	return err;
+	/* also when there is none: a topic of which only some directories are made is no topic */
+	return err ? err : sl_topics_store(s, NULL);
 }
 
 /* What nobody knows is left alone; the operator should hear of it. */
