@@ -43,7 +43,7 @@ struct sl_dp_port_status {
 	const char *why;     /* one sentence: why this back end */
 	bool link;
 	bool loss_exact;
-	bool done;           /* pcap replayed once: at its end */
+	bool done; /* pcap replayed once: at its end */
 };
 unsigned sl_dp_ports(struct sl_dataplane *dp, struct sl_dp_port_status *ret, unsigned n);
 /* Records between accepted and appended now: open batches and rings. Any thread. */

@@ -175,7 +175,8 @@ SL_COLD static uint16_t patience(struct sl_ingest *g)
 }
 
 /* What was taken from a capture and is not due yet is in the ledger as `waiting`. */
-SL_COLD static unsigned poll_paced(struct sl_ingest *g, const struct sl_ingest_port *p, uint16_t want)
+SL_COLD static unsigned poll_paced(struct sl_ingest *g, const struct sl_ingest_port *p,
+				   uint16_t want)
 {
 	unsigned n = sl_pace_rx(&g->pace[p - g->port], p->eth_id, g->mbuf, want,
 				g->draining ? UINT64_MAX : g->now_ns);

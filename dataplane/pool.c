@@ -7,7 +7,8 @@
 
 #include "pool.h"
 
-struct rte_mempool *sl_mbuf_pool_new(const char *name, uint32_t mbufs, uint32_t cache, uint32_t room)
+struct rte_mempool *sl_mbuf_pool_new(const char *name, uint32_t mbufs, uint32_t cache,
+				     uint32_t room)
 {
 	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size =
 							(uint16_t)(room + RTE_PKTMBUF_HEADROOM)};

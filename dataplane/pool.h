@@ -14,7 +14,8 @@
 struct rte_mempool;
 
 /* As rte_pktmbuf_pool_create(), `room` without the headroom; NULL with rte_errno set. Control. */
-struct rte_mempool *sl_mbuf_pool_new(const char *name, uint32_t mbufs, uint32_t cache, uint32_t room);
+struct rte_mempool *sl_mbuf_pool_new(const char *name, uint32_t mbufs, uint32_t cache,
+				     uint32_t room);
 /* True if all buffers lie back to back, as net_af_xdp takes for granted. */
 bool sl_pool_gapless(struct rte_mempool *mp);
 

@@ -23,8 +23,8 @@ struct sl_port_cfg {
 	uint16_t index;                         /* in the config; names the vdev */
 	const struct sl_cfg_listener *listener; /* those of this port: what XDP redirects, */
 	uint32_t listener_cnt;                  /* and what must not answer ICMP unreachable */
-	struct rte_mempool *pool;     /* for its one RX queue, from sl_mbuf_pool_new() (pool.h); to be
-				       * freed after close, which leaves buffers out */
+	struct rte_mempool *pool; /* for its one RX queue, from sl_mbuf_pool_new() (pool.h); to be
+				   * freed after close, which leaves buffers out */
 	struct sl_ctr_port *counters; /* running totals go on from what is in them */
 	enum sl_idle idle;            /* SL_IDLE_SPIN: the poller never waits on sl_port_fd() */
 };

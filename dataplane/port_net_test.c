@@ -132,8 +132,8 @@ static void bystander_keeps_its_program(void **state)
 	uint32_t theirs = tl_xdp_id(ns, here);
 	assert_int_not_equal(theirs, 0);
 
-	/* The caller lives beside the bystander: a control call made from the wrong thread would hit
-	 * the interface of that index there. */
+	/* The caller lives beside the bystander: a control call made from the wrong thread would
+	 * hit the interface of that index there. */
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	char path[128];
 	snprintf(path, sizeof(path), "/run/netns/%s", ns);

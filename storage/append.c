@@ -7,12 +7,12 @@
  */
 #include <errno.h>
 
-#include "platform/base/clock.h"
 #include "copy.h"
+#include "platform/base/clock.h"
 #include "store_int.h"
 
 #define YEAR_2000_MS 946684800000ll
-#define FUTURE_MS (3600ll * 1000)
+#define FUTURE_MS    (3600ll * 1000)
 
 /* ---- lists --------------------------------------------------------------------------------- */
 
@@ -127,8 +127,8 @@ bool sl_writer_roll(struct sl_store_writer *w, struct sl_part *p)
 	old->snap = g->snap; /* made of late, so that it is large enough */
 	g->snap = NULL;
 	if (old->snap)
-		old->snap->filled =
-		        sl_producers_copy(p->producers, old->snap->p, old->snap->cap, &old->snap->cnt);
+		old->snap->filled = sl_producers_copy(p->producers, old->snap->p, old->snap->cap,
+						      &old->snap->cnt);
 	atomic_store_explicit(&p->need, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->active, g, memory_order_release);
 	uint32_t in = atomic_load_explicit(&p->rolled_in, memory_order_relaxed);
@@ -187,8 +187,8 @@ static void count_failed(struct sl_store_writer *w, const struct sl_append *a,
 
 /* Keeps the compiler from moving stores: a killed process leaves a prefix of them, for every store
  * that was carried out reaches memory. */
-static void intent_begin(struct sl_ctr_writer *c, const struct sl_append *a, const struct sl_part *p,
-			 int64_t end)
+static void intent_begin(struct sl_ctr_writer *c, const struct sl_append *a,
+			 const struct sl_part *p, int64_t end)
 {
 	uint32_t id;
 
@@ -242,9 +242,10 @@ static void publish(struct sl_store_writer *w, struct sl_part *p, struct sl_appe
 	sl_batch_set_base_offset(b, base);
 	sl_batch_set_leader_epoch(b, pub->leader_epoch);
 	leave_mark(st, st->used, base);
-	sl_seg_note(g,
-		    (uint32_t)atomic_load_explicit(&p->pub.topic->index_interval, memory_order_relaxed),
-		    b, pos, a->len);
+	sl_seg_note(
+		g,
+		(uint32_t)atomic_load_explicit(&p->pub.topic->index_interval, memory_order_relaxed),
+		b, pos, a->len);
 	atomic_store_explicit(&g->touched_ms, now, memory_order_relaxed);
 	intent_begin(w->ctr, a, p, end);
 	st->used += a->len;
@@ -272,9 +273,9 @@ static int refuse(struct sl_store_writer *w, const struct sl_append *a)
 {
 	const struct sl_topic *t = a->part->pub.topic;
 	enum sl_part_state state = sl_part_state(a->part);
-	int64_t max = SL_MIN(
-	        (int64_t)atomic_load_explicit(&t->max_message_bytes, memory_order_relaxed),
-	        atomic_load_explicit(&t->segment_bytes, memory_order_relaxed));
+	int64_t max =
+		SL_MIN((int64_t)atomic_load_explicit(&t->max_message_bytes, memory_order_relaxed),
+		       atomic_load_explicit(&t->segment_bytes, memory_order_relaxed));
 
 	if (state == SL_PART_FAILED) {
 		count_failed(w, a, SL_APPEND_IO_ERROR);

@@ -59,13 +59,13 @@ static int run(struct bench *b)
 
 	for (unsigned i = 0; done < b->bytes; i++) {
 		struct sl_append a = {
-		        .part = b->part[i % b->parts],
-		        .batch = b->batch,
-		        .len = b->batch_bytes,
-		        .records = b->records,
-		        .producer_id = -1,
-		        .origin = SL_ORIGIN_INTERNAL,
-		        .ack = SL_ACK_LOGGED,
+			.part = b->part[i % b->parts],
+			.batch = b->batch,
+			.len = b->batch_bytes,
+			.records = b->records,
+			.producer_id = -1,
+			.origin = SL_ORIGIN_INTERNAL,
+			.ack = SL_ACK_LOGGED,
 		};
 		if (b->sync_every && since_sync >= b->sync_every) {
 			a.ack = SL_ACK_SYNCED;
@@ -102,8 +102,8 @@ static int set_up(struct bench *b)
 		return rc;
 	}
 	printf("start: %s, %u partitions in %.0f ms, %.0f MiB looked at\n",
-	       rec.clean ? "clean" : "after a crash", rec.partitions, (double)rec.duration_us / 1000,
-	       (double)rec.scanned_bytes / (1 << 20));
+	       rec.clean ? "clean" : "after a crash", rec.partitions,
+	       (double)rec.duration_us / 1000, (double)rec.scanned_bytes / (1 << 20));
 	sl_topic_cfg_defaults(&cfg);
 	t = sl_store_topic_find(b->s, "bench", 5);
 	if (!t)
@@ -143,8 +143,10 @@ static void report(struct bench *b, double wall, double thread, double process)
 	printf("%s: %.0f MiB in %.2f s = %.2f GB/s; CPU per MiB: writer %.1f us, process %.1f us\n",
 	       sl_store_io_name(b->s), mib, wall, (double)b->bytes / wall / 1e9, thread * 1e6 / mib,
 	       process * 1e6 / mib);
-	printf("  %llu writes of %.0f KiB, %llu syncs, written/appended %.3f, retries %llu, evicted %llu\n",
-	       (unsigned long long)st.writes, (double)st.write_bytes / 1024 / (double)(st.writes + !st.writes),
+	printf("  %llu writes of %.0f KiB, %llu syncs, written/appended %.3f, retries %llu, "
+	       "evicted %llu\n",
+	       (unsigned long long)st.writes,
+	       (double)st.write_bytes / 1024 / (double)(st.writes + !st.writes),
 	       (unsigned long long)st.syncs, (double)st.write_bytes / (double)b->bytes,
 	       (unsigned long long)b->retries, (unsigned long long)st.evicted_segments);
 }
@@ -155,28 +157,52 @@ static int options(struct bench *b, int argc, char **argv, uint32_t *batch_kib)
 
 	while ((o = getopt(argc, argv, "d:s:i:g:b:p:S:B:m:")) != -1) {
 		switch (o) {
-		case 'd': b->cfg.data = optarg; break;
-		case 's': b->cfg.stripe_dir = optarg; break;
-		case 'i': b->cfg.io = optarg; break;
-		case 'g': b->bytes = strtoull(optarg, NULL, 10) << 20; break;
-		case 'b': *batch_kib = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'p': b->parts = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'S': b->sync_every = strtoull(optarg, NULL, 10) << 20; break;
-		case 'B': b->cfg.budget_bytes = strtoull(optarg, NULL, 10) << 20; break;
-		case 'm': b->cfg.stripe_bytes = strtoull(optarg, NULL, 10) << 20; break;
-		default: return -EINVAL;
+		case 'd':
+			b->cfg.data = optarg;
+			break;
+		case 's':
+			b->cfg.stripe_dir = optarg;
+			break;
+		case 'i':
+			b->cfg.io = optarg;
+			break;
+		case 'g':
+			b->bytes = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case 'b':
+			*batch_kib = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'p':
+			b->parts = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'S':
+			b->sync_every = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case 'B':
+			b->cfg.budget_bytes = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case 'm':
+			b->cfg.stripe_bytes = strtoull(optarg, NULL, 10) << 20;
+			break;
+		default:
+			return -EINVAL;
 		}
 	}
-	return b->parts >= 1 && b->parts <= PARTS_MAX && *batch_kib >= 1 && *batch_kib <= 1000 ? 0 : -EINVAL;
+	return b->parts >= 1 && b->parts <= PARTS_MAX && *batch_kib >= 1 && *batch_kib <= 1000
+		       ? 0
+		       : -EINVAL;
 }
 
 int main(int argc, char **argv)
 {
 	struct bench b = {
-	        .cfg = {.data = "bench-data", .writers = 1, .stripe_bytes = 64u << 20,
-			.budget_bytes = 4ull << 30, .retention_check_ms = 1000},
-	        .bytes = 8ull << 30,
-	        .parts = 4,
+		.cfg = {.data = "bench-data",
+			.writers = 1,
+			.stripe_bytes = 64u << 20,
+			.budget_bytes = 4ull << 30,
+			.retention_check_ms = 1000},
+		.bytes = 8ull << 30,
+		.parts = 4,
 	};
 	uint32_t batch_kib = 64;
 

@@ -101,7 +101,7 @@ int64_t sl_cp_find(const struct sl_cp *cp, const char *topic, int32_t part)
 
 	snprintf(key.topic, sizeof(key.topic), "%s", topic);
 	const struct sl_cp_row *r =
-	        cp->cnt ? bsearch(&key, cp->row, cp->cnt, sizeof(key), row_cmp) : NULL;
+		cp->cnt ? bsearch(&key, cp->row, cp->cnt, sizeof(key), row_cmp) : NULL;
 	return r ? r->offset : -1;
 }
 
@@ -131,8 +131,8 @@ int sl_cp_store(int dirfd, const char *name, const struct sl_cp *cp)
 		return -ENOMEM;
 	len = (size_t)snprintf(text, cap, "0\n%zu\n", cp->cnt);
 	for (size_t i = 0; i < cp->cnt; i++)
-		len += (size_t)snprintf(text + len, cap - len, "%s %d %" PRId64 "\n", cp->row[i].topic,
-					cp->row[i].part, cp->row[i].offset);
+		len += (size_t)snprintf(text + len, cap - len, "%s %d %" PRId64 "\n",
+					cp->row[i].topic, cp->row[i].part, cp->row[i].offset);
 	int err = sl_file_replace(dirfd, name, text, len);
 	free(text);
 	return err;
@@ -171,7 +171,8 @@ void sl_epochs_load(int log_fd, const char *dir, struct sl_epochs *e)
 		if (!number(line, &epoch) || !number(sp + 1, &start) || epoch < 0 ||
 		    epoch > INT32_MAX || start < 0)
 			break;
-		if (e->cnt && (epoch <= e->row[e->cnt - 1].epoch || start < e->row[e->cnt - 1].start))
+		if (e->cnt &&
+		    (epoch <= e->row[e->cnt - 1].epoch || start < e->row[e->cnt - 1].start))
 			continue;
 		e->row[e->cnt].epoch = (int32_t)epoch;
 		e->row[e->cnt++].start = start;

@@ -11,10 +11,10 @@
 
 #include "layout.h"
 
-#define SL_CP_RECOVERY "recovery-point-offset-checkpoint"
-#define SL_CP_LOG_START "log-start-offset-checkpoint"
+#define SL_CP_RECOVERY       "recovery-point-offset-checkpoint"
+#define SL_CP_LOG_START      "log-start-offset-checkpoint"
 #define SL_CP_HIGH_WATERMARK "replication-offset-checkpoint"
-#define SL_CP_FILE_MAX (16u << 20)
+#define SL_CP_FILE_MAX       (16u << 20)
 
 struct sl_cp_row {
 	char topic[SL_TOPIC_NAME_MAX + 1];

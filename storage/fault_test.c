@@ -57,8 +57,8 @@ static void fails_for_good(struct tu *t, struct sl_part *p)
 {
 	uint8_t buf[4096];
 	struct sl_store_stats st;
-	struct sl_append a = {.part = p, .batch = buf, .records = 1, .producer_id = -1,
-			      .ack = SL_ACK_SYNCED};
+	struct sl_append a = {
+		.part = p, .batch = buf, .records = 1, .producer_id = -1, .ack = SL_ACK_SYNCED};
 
 	for (int i = 0; sl_part_state(p) != SL_PART_FAILED; i++) {
 		if (i > 10000)
@@ -152,8 +152,8 @@ static void a_disk_that_hangs(void **state)
 	(void)state;
 
 	plan.stall = true;
-	struct sl_append a = {.part = p, .batch = buf, .records = 1, .producer_id = -1,
-			      .ack = SL_ACK_LOGGED};
+	struct sl_append a = {
+		.part = p, .batch = buf, .records = 1, .producer_id = -1, .ack = SL_ACK_LOGGED};
 	while (idle < 300) {
 		a.len = tu_batch(buf, 1, 1000, n, t.now_ms);
 		int rc = sl_store_append(t.w, &a);
@@ -178,9 +178,9 @@ static void a_disk_that_hangs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(a_failed_sync),    cmocka_unit_test(a_failed_write),
-	        cmocka_unit_test(a_failed_slot),    cmocka_unit_test(a_failed_journal),
-	        cmocka_unit_test(a_disk_that_hangs),
+		cmocka_unit_test(a_failed_sync),     cmocka_unit_test(a_failed_write),
+		cmocka_unit_test(a_failed_slot),     cmocka_unit_test(a_failed_journal),
+		cmocka_unit_test(a_disk_that_hangs),
 	};
 
 	return cmocka_run_group_tests_name("fault", tests, NULL, NULL);

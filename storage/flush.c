@@ -14,9 +14,9 @@
 #include "platform/base/clock.h"
 #include "store_int.h"
 
-#define FAST_FILL_NS 100000000ull  /* filled faster: a larger class next time */
-#define SLOW_FILL_NS 2000000000ull /* slower: a smaller one */
-#define PRESSED_CHUNKS 2u          /* written out at once when there is no stripe to be had */
+#define FAST_FILL_NS   100000000ull  /* filled faster: a larger class next time */
+#define SLOW_FILL_NS   2000000000ull /* slower: a smaller one */
+#define PRESSED_CHUNKS 2u            /* written out at once when there is no stripe to be had */
 
 static uint32_t down(uint32_t n)
 {
@@ -73,14 +73,14 @@ static void add_req(struct sl_store_writer *w, struct sl_stripe *st, uint8_t *bu
 	struct sl_io_req *r = &st->req[st->op_left++];
 
 	*r = (struct sl_io_req){
-	        .op = SL_IO_WRITE,
-	        .kind = SL_RK_STRIPE,
-	        .fixed = fixed,
-	        .fd = st->seg->wfd,
-	        .buf = buf,
-	        .len = len,
-	        .off = off,
-	        .owner = st,
+		.op = SL_IO_WRITE,
+		.kind = SL_RK_STRIPE,
+		.fixed = fixed,
+		.fd = st->seg->wfd,
+		.buf = buf,
+		.len = len,
+		.off = off,
+		.owner = st,
 	};
 	w->inflight++;
 	atomic_fetch_add_explicit(&w->writes, 1, memory_order_relaxed);
@@ -192,11 +192,11 @@ void sl_writer_stripe_done(struct sl_store_writer *w, struct sl_stripe *st, int 
 static void leave_end(struct sl_store_writer *w, struct sl_part *p, const struct sl_stripe *st)
 {
 	struct sl_send e = {
-	        .part = p->pub.id,
-	        .fresh = st->seg->fresh,
-	        .seg_base = st->seg->base,
-	        .pos = st->file_pos + st->used,
-	        .offset = sl_part_end(p),
+		.part = p->pub.id,
+		.fresh = st->seg->fresh,
+		.seg_base = st->seg->base,
+		.pos = st->file_pos + st->used,
+		.offset = sl_part_end(p),
 	};
 
 	memcpy(e.topic_id, p->pub.topic->id, 16);
@@ -229,7 +229,8 @@ static bool reclaim(struct sl_stripe *st, bool commit, void *arg)
 	return true;
 }
 
-/* Memory is short: what the oldest chunks still hold goes to the disk, so that they can be reused. */
+/* Memory is short: what the oldest chunks still hold goes to the disk, so that they can be reused.
+ */
 static void finish_old(struct sl_stripe *st, void *arg)
 {
 	struct sl_part *p = st->part;
@@ -242,8 +243,8 @@ static void finish_old(struct sl_stripe *st, void *arg)
  * A class in which several batches of this size fit, following the partition's rate, but so that
  * the open stripes of all partitions take half of the memory at most.
  */
-static uint32_t choose_class(const struct sl_store_writer *w, const struct sl_part *p, uint32_t head, uint32_t len,
-			     uint8_t *ret_rate)
+static uint32_t choose_class(const struct sl_store_writer *w, const struct sl_part *p,
+			     uint32_t head, uint32_t len, uint8_t *ret_rate)
 {
 	const struct sl_stripe *st = p->tail_st;
 	uint32_t cls = p->cls;

@@ -9,7 +9,7 @@
 
 #include "test_util.h"
 
-#define FS_MIB 96
+#define FS_MIB      96
 #define BALLAST_MIB 40
 
 static char mnt[96];
@@ -34,8 +34,8 @@ static void ballast(const char *dir, bool there)
 static bool fill(struct tu *t, struct sl_part *p, uint64_t *n)
 {
 	static uint8_t buf[TU_BATCH_CAP];
-	struct sl_append a = {.part = p, .batch = buf, .records = 1, .producer_id = -1,
-			      .ack = SL_ACK_SYNCED};
+	struct sl_append a = {
+		.part = p, .batch = buf, .records = 1, .producer_id = -1, .ack = SL_ACK_SYNCED};
 
 	for (int i = 0; i < 3000; i++) {
 		a.len = tu_batch(buf, 1, 50000, *n, t->now_ms);
@@ -75,9 +75,10 @@ static void full_and_free_again(void **state)
 		assert_int_equal(sl_part_state(p), SL_PART_DISK_FULL);
 		sl_store_stats(t.s, &st);
 		assert_true(st.disk_full);
-		assert_int_equal(c->writer[0].failed[SL_ORIGIN_INGEST][SL_APPEND_DISK_FULL], cycle + 1);
+		assert_int_equal(c->writer[0].failed[SL_ORIGIN_INGEST][SL_APPEND_DISK_FULL],
+				 cycle + 1);
 		assert_int_equal(sl_part_end(p), n);
-		tu_sync(&t, p); /* what was logged has its space */
+		tu_sync(&t, p);   /* what was logged has its space */
 		if (cycle == 1) { /* a crash on a full disk */
 			tu_close(&t, false);
 			tu_open(&t);
@@ -92,7 +93,8 @@ static void full_and_free_again(void **state)
 		for (int i = 0; i < 20; i++)
 			tu_append(&t, p, 1, 50000, n++, SL_ACK_SYNCED);
 		tu_sync(&t, p);
-		tu_check(p, sl_part_start(p), (int64_t)n, 1, 50000, (uint64_t)sl_part_start(p), t.now_ms);
+		tu_check(p, sl_part_start(p), (int64_t)n, 1, 50000, (uint64_t)sl_part_start(p),
+			 t.now_ms);
 		/* room for the next cycle */
 		cfg.retention_bytes = 4 << 20;
 		assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
@@ -145,8 +147,8 @@ static const char *mount_small(char *img, size_t cap)
 	snprintf(img, cap, "./slt-full-%d.img", (int)getpid());
 	snprintf(mnt, sizeof(mnt), "./slt-full-%d.mnt", (int)getpid());
 	snprintf(cmd, sizeof(cmd),
-		 "truncate -s %dM %s && mkfs.ext4 -q -m 0 %s && mkdir %s && mount -o loop %s %s", FS_MIB, img,
-		 img, mnt, img, mnt);
+		 "truncate -s %dM %s && mkfs.ext4 -q -m 0 %s && mkdir %s && mount -o loop %s %s",
+		 FS_MIB, img, img, mnt, img, mnt);
 	return system(cmd) ? "no loop mount of an ext4 image" : NULL;
 }
 
@@ -154,9 +156,9 @@ int main(void)
 {
 	char img[64];
 	const struct CMUnitTest tests[] = {
-	        {"full, io_uring", full_and_free_again, NULL, NULL, (void *)(uintptr_t) "io_uring"},
-	        {"full, posix", full_and_free_again, NULL, NULL, (void *)(uintptr_t) "posix"},
-	        cmocka_unit_test(the_reserve),
+		{"full, io_uring", full_and_free_again, NULL, NULL, (void *)(uintptr_t) "io_uring"},
+		{"full, posix", full_and_free_again, NULL, NULL, (void *)(uintptr_t) "posix"},
+		cmocka_unit_test(the_reserve),
 	};
 
 	const char *why = mount_small(img, sizeof(img));

@@ -20,14 +20,14 @@
 #include "platform/base/log.h"
 #include "store_int.h"
 
-#define RETRY_NS 500000000ull
-#define SOON_NS 5000000ull
-#define CHECKPOINT_NS 5000000000ull
+#define RETRY_NS       500000000ull
+#define SOON_NS        5000000ull
+#define CHECKPOINT_NS  5000000000ull
 #define FAST_EXTENT_NS 250000000ull
 #define SLOW_EXTENT_NS 5000000000ull
-#define SNAP_ROOM 64u
-#define EXTENT_SHARE 16u            /* extents of all partitions: this part of the budget */
-#define EXTENT_LEAST (128u << 10)
+#define SNAP_ROOM      64u
+#define EXTENT_SHARE   16u /* extents of all partitions: this part of the budget */
+#define EXTENT_LEAST   (128u << 10)
 
 void sl_hk_tell(struct sl_part *p, uint32_t bits)
 {
@@ -49,8 +49,8 @@ static uint32_t extent_max(struct sl_store *s)
 	uint64_t budget = atomic_load(&s->budget);
 	uint64_t max = budget ? budget / EXTENT_SHARE / SL_MAX(s->part_cnt, 1u) : SL_EXTENT_MAX;
 
-	return (uint32_t)SL_ALIGN_DOWN(SL_MIN(SL_MAX(max, (uint64_t)EXTENT_LEAST), (uint64_t)SL_EXTENT_MAX),
-				       SL_IO_BLOCK);
+	return (uint32_t)SL_ALIGN_DOWN(
+		SL_MIN(SL_MAX(max, (uint64_t)EXTENT_LEAST), (uint64_t)SL_EXTENT_MAX), SL_IO_BLOCK);
 }
 
 /* After an extent was made: the next one follows the rate at which this one is used up. */
@@ -70,8 +70,8 @@ static void adapt_extent(struct sl_part *p)
 static uint32_t segment_cap(const struct sl_part *p)
 {
 	return (uint32_t)SL_ALIGN_UP(
-	        (uint64_t)atomic_load_explicit(&p->pub.topic->segment_bytes, memory_order_relaxed),
-	        SL_IO_BLOCK);
+		(uint64_t)atomic_load_explicit(&p->pub.topic->segment_bytes, memory_order_relaxed),
+		SL_IO_BLOCK);
 }
 
 static int extend(struct sl_part *p)
@@ -109,7 +109,8 @@ static int spare_file(struct sl_part *p, struct sl_seg *g)
 	uint64_t had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max);
 
 	if (!had && sl_retention_full(s, first) && sl_retention_evict(s) == 0)
-		had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max); /* what went for it */
+		had = sl_stock_take(s, sl_part_end(p), g->spare,
+				    &g->old_max); /* what went for it */
 	g->fresh = had == 0;
 	g->wfd = s->io->open(s->dir.spare_fd, g->spare, true, &direct);
 	if (g->wfd < 0)
@@ -119,9 +120,11 @@ static int spare_file(struct sl_part *p, struct sl_seg *g)
 		atomic_fetch_sub(&s->log_bytes, had % SL_IO_BLOCK);
 		return 0;
 	}
-	/* without space it begins empty: a roll must always be possible, so that the old one can go */
+	/* without space it begins empty: a roll must always be possible, so that the old one can go
+	 */
 	if (sl_retention_room(s, first) == 0 && sl_seg_extend(p, g, first))
-		sl_log(SL_LOG_DEBUG, "storage", "%s: the next segment begins without space", p->dir);
+		sl_log(SL_LOG_DEBUG, "storage", "%s: the next segment begins without space",
+		       p->dir);
 	return 0;
 }
 
@@ -223,10 +226,10 @@ static const struct {
 	int (*fn)(struct sl_part *p);
 	const char *what;
 } jobs[] = {
-        {SL_HK_ROLLED, name_rolled, "naming a segment"},
-        {SL_HK_DONE, finish_done, "finishing a segment"},
-        {SL_HK_EXTEND, extend, "an extent"},
-        {SL_HK_SPARE, spare, "a spare segment"},
+	{SL_HK_ROLLED, name_rolled, "naming a segment"},
+	{SL_HK_DONE, finish_done, "finishing a segment"},
+	{SL_HK_EXTEND, extend, "an extent"},
+	{SL_HK_SPARE, spare, "a spare segment"},
 };
 
 static void failed(struct sl_part *p, uint32_t bit, const char *what, int err)
@@ -247,8 +250,8 @@ static void failed(struct sl_part *p, uint32_t bit, const char *what, int err)
 		atomic_store(&s->disk_full, true);
 	} else if (err == -EIO || err == -EROFS) {
 		if (sl_part_state(p) != SL_PART_FAILED)
-			sl_log(SL_LOG_ERROR, "storage", "%s: %s: %s: the partition is stopped", p->dir,
-			       what, strerror(-err));
+			sl_log(SL_LOG_ERROR, "storage", "%s: %s: %s: the partition is stopped",
+			       p->dir, what, strerror(-err));
 		atomic_store_explicit(&p->pub.state, SL_PART_FAILED, memory_order_release);
 	}
 	sl_hk_tell(p, SL_WR_LOOK);

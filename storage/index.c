@@ -11,7 +11,7 @@
 #include "io.h"
 #include "layout.h"
 
-#define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
+#define LOAD(p)     atomic_load_explicit((p), memory_order_relaxed)
 #define STORE(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 
 struct sl_idx *sl_idx_new(void)
@@ -234,7 +234,7 @@ static int open_entries(int dirfd, const char *name, uint32_t bytes, uint64_t *r
 
 	if (fd < 0)
 		return -errno;
-	int err = fstat(fd, &st)                                         ? -errno
+	int err = fstat(fd, &st)                                       ? -errno
 		  : st.st_size % bytes || st.st_size > SL_IDX_FILE_MAX ? -EILSEQ
 								       : 0;
 	if (err) {

@@ -18,9 +18,9 @@
 
 #include "sluice/base.h"
 
-#define SL_IDX_CAP 2048u      /* entries of either kind; must be even */
-#define SL_IDX_ENTRY 8u       /* bytes in .index: offset - base i32, position i32 */
-#define SL_TIDX_ENTRY 12u     /* bytes in .timeindex: timestamp i64, offset - base i32 */
+#define SL_IDX_CAP      2048u /* entries of either kind; must be even */
+#define SL_IDX_ENTRY    8u    /* bytes in .index: offset - base i32, position i32 */
+#define SL_TIDX_ENTRY   12u   /* bytes in .timeindex: timestamp i64, offset - base i32 */
 #define SL_IDX_FILE_MAX (64u << 20)
 
 struct sl_tidx_entry {
@@ -32,7 +32,7 @@ struct sl_idx { /* visible to be embedded by size only; use the functions */
 	_Atomic uint32_t seq;
 	_Atomic uint32_t on, tn;
 	uint32_t interval;
-	uint32_t since; /* bytes since the last entry */
+	uint32_t since;                 /* bytes since the last entry */
 	_Atomic uint64_t o[SL_IDX_CAP]; /* relative offset << 32 | position */
 	struct sl_tidx_entry t[SL_IDX_CAP];
 };

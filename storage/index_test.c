@@ -7,7 +7,7 @@
 #include "index.h"
 #include "platform/base/sl_test.h"
 
-#define LEN 1000u
+#define LEN      1000u
 #define INTERVAL 4096u
 
 /* n batches of one record and LEN bytes, timestamps 10 apart. */
@@ -33,7 +33,8 @@ static void empty(void **state)
 	sl_idx_free(NULL);
 }
 
-/* Kafka's rule: an entry when more than the interval has gone by since the last; never the first. */
+/* Kafka's rule: an entry when more than the interval has gone by since the last; never the first.
+ */
 static void kafkas_rule(void **state)
 {
 	struct sl_idx *x = filled(11);
@@ -86,7 +87,8 @@ static void files(void **state)
 	assert_int_equal(fstatat(fd, "i", &st, 0), 0);
 	assert_int_equal(st.st_size, atomic_load(&x->on) * SL_IDX_ENTRY);
 	assert_int_equal(fstatat(fd, "t", &st, 0), 0);
-	assert_int_equal(st.st_size, (atomic_load(&x->tn) + 1) * SL_TIDX_ENTRY); /* and the final one */
+	assert_int_equal(st.st_size,
+			 (atomic_load(&x->tn) + 1) * SL_TIDX_ENTRY); /* and the final one */
 	assert_int_equal(sl_idx_file_last_ts(fd, "t", &ts, &rel), 0);
 	assert_int_equal(ts, 1000 + 499 * 10);
 	assert_int_equal(rel, 499);
@@ -97,7 +99,8 @@ static void files(void **state)
 	for (uint32_t i = 0; i < 500; i++) {
 		assert_int_equal(sl_idx_find(y, i), sl_idx_find(x, i));
 		assert_int_equal(sl_idx_file_find(fd, "i", i, size), sl_idx_find(x, i));
-		assert_int_equal(sl_idx_file_find_ts(fd, "t", 1000 + i * 10), sl_idx_find_ts(x, 1000 + i * 10));
+		assert_int_equal(sl_idx_file_find_ts(fd, "t", 1000 + i * 10),
+				 sl_idx_find_ts(x, 1000 + i * 10));
 	}
 	/* damage: odd size, falling entries */
 	assert_int_equal(truncate(dir, 0), -1);
@@ -120,10 +123,10 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(empty),
-	        cmocka_unit_test(kafkas_rule),
-	        cmocka_unit_test(thins_itself),
-	        cmocka_unit_test(files),
+		cmocka_unit_test(empty),
+		cmocka_unit_test(kafkas_rule),
+		cmocka_unit_test(thins_itself),
+		cmocka_unit_test(files),
 	};
 
 	return cmocka_run_group_tests_name("index", tests, NULL, NULL);

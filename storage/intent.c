@@ -30,7 +30,8 @@ void sl_intents_finish(struct sl_store *s)
 		struct sl_part *p = part_of(s, c->intent_part);
 		if (o < SL_ORIGIN_CNT && p) {
 			bool there = (uint64_t)sl_part_end(p) >= c->intent_end;
-			sl_ctr_set(&c->appended[o], c->intent_prev + (there ? c->intent_records : 0));
+			sl_ctr_set(&c->appended[o],
+				   c->intent_prev + (there ? c->intent_records : 0));
 			sl_ctr_set(&c->appended_bytes[o],
 				   c->intent_prev_bytes + (there ? c->intent_bytes : 0));
 		}

@@ -2,9 +2,10 @@
 /*
  * io.h - the disk behind a table, so that a back end can be exchanged whole.
  *
- * Two kinds of call. `open` and `prealloc` block and are made by the housekeeping thread and at start.
- * The rest serve one writer thread and never block: it submits requests, hands them over with
- * flush, and reaps what is done. The back end keeps the pointer of a request until it is reaped.
+ * Two kinds of call. `open` and `prealloc` block and are made by the housekeeping thread and at
+ * start. The rest serve one writer thread and never block: it submits requests, hands them over
+ * with flush, and reaps what is done. The back end keeps the pointer of a request until it is
+ * reaped.
  *
  * A write is all or nothing towards the caller: short writes are continued inside the back end.
  * Requests complete in any order. A back end rings the writer's eventfd when something is done.
@@ -14,32 +15,32 @@
 
 #include "sluice/base.h"
 
-#define SL_IO_BLOCK 4096u  /* alignment of position, length and memory of every write */
-#define SL_IO_DEPTH 256u   /* requests in the hands of the kernel per writer; more wait in line */
+#define SL_IO_BLOCK 4096u /* alignment of position, length and memory of every write */
+#define SL_IO_DEPTH 256u  /* requests in the hands of the kernel per writer; more wait in line */
 
 enum sl_io_op { SL_IO_WRITE, SL_IO_SYNC };
 
 struct sl_io_req {
-	uint8_t op;    /* enum sl_io_op */
-	uint8_t kind;  /* the caller's */
-	bool fixed;    /* buf lies in the memory given to attach */
+	uint8_t op;   /* enum sl_io_op */
+	uint8_t kind; /* the caller's */
+	bool fixed;   /* buf lies in the memory given to attach */
 	int fd;
 	uint8_t *buf;
 	uint32_t len;
 	uint64_t off;
-	int res;       /* 0 or -errno, valid once reaped */
-	uint32_t done; /* the back end's: bytes written so far */
-	void *owner;   /* the caller's */
+	int res;                /* 0 or -errno, valid once reaped */
+	uint32_t done;          /* the back end's: bytes written so far */
+	void *owner;            /* the caller's */
 	struct sl_io_req *next; /* the back end's */
 };
 
 struct sl_io; /* one writer's queue */
 
 struct sl_io_cfg {
-	uint8_t *mem;     /* write stripes; registered with the kernel where it helps */
+	uint8_t *mem; /* write stripes; registered with the kernel where it helps */
 	size_t mem_bytes;
-	int efd;          /* rung when something can be reaped */
-	int hold_fd;      /* kept open by the kernel as long as a request of ours is under way */
+	int efd;     /* rung when something can be reaped */
+	int hold_fd; /* kept open by the kernel as long as a request of ours is under way */
 };
 
 struct sl_io_ops {

@@ -60,7 +60,8 @@ static void *helper(void *arg)
 		if (atomic_load_explicit(&io->stop, memory_order_acquire))
 			return NULL;
 		sl_waker_arm(&io->waker);
-		if (!sl_spsc_empty(&io->todo) || atomic_load_explicit(&io->stop, memory_order_acquire))
+		if (!sl_spsc_empty(&io->todo) ||
+		    atomic_load_explicit(&io->stop, memory_order_acquire))
 			continue;
 		struct pollfd pfd = {.fd = io->waker.efd, .events = POLLIN};
 		if (poll(&pfd, 1, -1) > 0) {
@@ -162,13 +163,13 @@ static unsigned posix_reap(struct sl_io *io, struct sl_io_req **ret_done, unsign
 }
 
 const struct sl_io_ops sl_io_posix = {
-        .name = "posix",
-        .probe = posix_probe,
-        .open = sl_io_file_open,
-        .prealloc = sl_io_file_prealloc,
-        .attach = posix_attach,
-        .detach = posix_detach,
-        .submit = posix_submit,
-        .flush = posix_flush,
-        .reap = posix_reap,
+	.name = "posix",
+	.probe = posix_probe,
+	.open = sl_io_file_open,
+	.prealloc = sl_io_file_prealloc,
+	.attach = posix_attach,
+	.detach = posix_detach,
+	.submit = posix_submit,
+	.flush = posix_flush,
+	.reap = posix_reap,
 };

@@ -10,7 +10,7 @@
 #include "io.h"
 #include "platform/base/sl_test.h"
 
-#define MEM (2u << 20)
+#define MEM  (2u << 20)
 #define REQS 1000u
 
 static void wait_one(int efd)
@@ -30,7 +30,8 @@ static void writes_and_syncs(void **state)
 	char path[] = "./slt-io-XXXXXX";
 	struct sl_io *io;
 	bool direct = true;
-	uint8_t *mem = aligned_alloc(SL_IO_BLOCK, MEM), *other = aligned_alloc(SL_IO_BLOCK, SL_IO_BLOCK);
+	uint8_t *mem = aligned_alloc(SL_IO_BLOCK, MEM),
+		*other = aligned_alloc(SL_IO_BLOCK, SL_IO_BLOCK);
 	struct sl_io_req *req = calloc(REQS + 1, sizeof(*req)), *done[64];
 	uint8_t back[SL_IO_BLOCK];
 
@@ -39,16 +40,22 @@ static void writes_and_syncs(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(ops->prealloc(fd, 0, 1 << 20, true), 0);
 	assert_int_equal(ops->prealloc(fd, 1 << 20, (uint64_t)REQS * SL_IO_BLOCK, false), 0);
-	struct sl_io_cfg cfg = {.mem = mem, .mem_bytes = MEM, .efd = eventfd(0, EFD_NONBLOCK), .hold_fd = -1};
+	struct sl_io_cfg cfg = {
+		.mem = mem, .mem_bytes = MEM, .efd = eventfd(0, EFD_NONBLOCK), .hold_fd = -1};
 	assert_int_equal(ops->attach(&cfg, &io), 0);
 	for (uint32_t i = 0; i < MEM / SL_IO_BLOCK; i++)
 		memset(mem + i * SL_IO_BLOCK, (int)(i % 251), SL_IO_BLOCK);
 	memset(other, 0xee, SL_IO_BLOCK);
 	for (uint32_t i = 0; i < REQS; i++) {
 		bool fixed = i % 3 != 0;
-		req[i] = (struct sl_io_req){.op = SL_IO_WRITE, .fixed = fixed, .fd = fd, .len = SL_IO_BLOCK,
-					    .buf = fixed ? mem + i % (MEM / SL_IO_BLOCK) * SL_IO_BLOCK : other,
-					    .off = (uint64_t)i * SL_IO_BLOCK, .owner = &req[i]};
+		req[i] = (struct sl_io_req){
+			.op = SL_IO_WRITE,
+			.fixed = fixed,
+			.fd = fd,
+			.len = SL_IO_BLOCK,
+			.buf = fixed ? mem + i % (MEM / SL_IO_BLOCK) * SL_IO_BLOCK : other,
+			.off = (uint64_t)i * SL_IO_BLOCK,
+			.owner = &req[i]};
 		ops->submit(io, &req[i]);
 	}
 	req[REQS] = (struct sl_io_req){.op = SL_IO_SYNC, .fd = fd, .owner = &req[REQS]};
@@ -71,7 +78,8 @@ static void writes_and_syncs(void **state)
 	}
 	for (uint32_t i = 0; i < REQS; i++) {
 		int rfd = open(path, O_RDONLY);
-		assert_int_equal(pread(rfd, back, sizeof(back), (off_t)i * SL_IO_BLOCK), sizeof(back));
+		assert_int_equal(pread(rfd, back, sizeof(back), (off_t)i * SL_IO_BLOCK),
+				 sizeof(back));
 		close(rfd);
 		assert_int_equal(back[77], i % 3 ? i % (MEM / SL_IO_BLOCK) % 251 : 0xee);
 	}
@@ -115,8 +123,8 @@ int main(void)
 	for (size_t i = 0; i < SL_ARRAY_SIZE(names); i++) {
 		void *ops = (void *)(uintptr_t)sl_io_pick(names[i]);
 		const struct CMUnitTest tests[] = {
-		        cmocka_unit_test_prestate(writes_and_syncs, ops),
-		        cmocka_unit_test_prestate(opening, ops),
+			cmocka_unit_test_prestate(writes_and_syncs, ops),
+			cmocka_unit_test_prestate(opening, ops),
 		};
 		if (ops)
 			bad += cmocka_run_group_tests_name(names[i], tests, NULL, NULL);

@@ -13,14 +13,14 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
-#define FIXED_MAX (512ull << 20) /* of one registered buffer; the kernel's limit is 1 GiB */
+#define FIXED_MAX     (512ull << 20) /* of one registered buffer; the kernel's limit is 1 GiB */
 #define FIXED_CNT_MAX 256u
 
 struct sl_io {
 	struct io_uring ring;
 	uint8_t *mem;
 	size_t mem_bytes;
-	bool fixed;             /* registering worked */
+	bool fixed; /* registering worked */
 	unsigned inflight;
 	bool unsubmitted;
 	struct sl_io_req *head; /* waiting for room */
@@ -41,9 +41,9 @@ static int uring_probe(void)
 static int ring_init(struct io_uring *ring)
 {
 	static const unsigned tries[] = {
-	        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	        0,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
 	};
 	int err = -EINVAL;
 
@@ -117,7 +117,8 @@ static void prep(struct sl_io *io, struct io_uring_sqe *sqe, struct sl_io_req *r
 		uint8_t *buf = r->buf + r->done;
 		uint32_t len = r->len - r->done;
 		size_t at = r->fixed ? (size_t)(buf - io->mem) : 0;
-		/* a request never crosses a registered buffer: FIXED_MAX is a multiple of a chunk */
+		/* a request never crosses a registered buffer: FIXED_MAX is a multiple of a chunk
+		 */
 		if (r->fixed && io->fixed)
 			io_uring_prep_write_fixed(sqe, r->fd, buf, len, r->off + r->done,
 						  (int)(at / FIXED_MAX));
@@ -203,13 +204,13 @@ static unsigned uring_reap(struct sl_io *io, struct sl_io_req **ret_done, unsign
 }
 
 const struct sl_io_ops sl_io_uring = {
-        .name = "io_uring",
-        .probe = uring_probe,
-        .open = sl_io_file_open,
-        .prealloc = sl_io_file_prealloc,
-        .attach = uring_attach,
-        .detach = uring_detach,
-        .submit = uring_submit,
-        .flush = uring_flush,
-        .reap = uring_reap,
+	.name = "io_uring",
+	.probe = uring_probe,
+	.open = sl_io_file_open,
+	.prealloc = sl_io_file_prealloc,
+	.attach = uring_attach,
+	.detach = uring_detach,
+	.submit = uring_submit,
+	.flush = uring_flush,
+	.reap = uring_reap,
 };

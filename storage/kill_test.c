@@ -12,14 +12,14 @@
 #include "platform/base/sl_test.h"
 #include "test_util.h"
 
-#define PARTS 3u
-#define ROUNDS 12u
+#define PARTS       3u
+#define ROUNDS      12u
 #define BATCHES_MAX 200000u
 
 struct said { /* through the pipe, and the parent's memory of it */
 	int32_t part;
 	uint32_t records, bytes;
-	int64_t base;  /* -1: `tag` is a synced offset of the partition */
+	int64_t base; /* -1: `tag` is a synced offset of the partition */
 	uint64_t tag;
 };
 
@@ -89,7 +89,9 @@ static void child(struct tu *t, int fd, uint64_t seed)
 			if (sl_part_synced(p[k]) == synced[k])
 				continue;
 			synced[k] = sl_part_synced(p[k]);
-			say(fd, &(struct said){.part = (int32_t)k, .base = -1, .tag = (uint64_t)synced[k]});
+			say(fd, &(struct said){.part = (int32_t)k,
+					       .base = -1,
+					       .tag = (uint64_t)synced[k]});
 		}
 	}
 }
@@ -103,7 +105,8 @@ static void hear(struct truth *truth, const struct said *s)
 		return;
 	}
 	if (s->base != t->end)
-		fail_msg("partition %d: offset %" PRId64 " after %" PRId64, s->part, s->base, t->end);
+		fail_msg("partition %d: offset %" PRId64 " after %" PRId64, s->part, s->base,
+			 t->end);
 	assert_true(t->cnt < BATCHES_MAX);
 	t->b[t->cnt++] = *s;
 	t->end = s->base + s->records;
@@ -178,8 +181,8 @@ static void verify(struct tu *t, struct truth *truth)
 		struct sl_part *p = sl_topic_part(topic, (int32_t)i);
 		struct truth *tr = &truth[i];
 		if (sl_part_end(p) < tr->end)
-			fail_msg("partition %u ends at %" PRId64 ", logged was %" PRId64, i, sl_part_end(p),
-				 tr->end);
+			fail_msg("partition %u ends at %" PRId64 ", logged was %" PRId64, i,
+				 sl_part_end(p), tr->end);
 		for (uint32_t k = 0; k < tr->cnt; k++) {
 			const struct said *s = &tr->b[k];
 			uint8_t *b;
@@ -195,8 +198,10 @@ static void verify(struct tu *t, struct truth *truth)
 			if (s->bytes == 0)
 				continue; /* found at an earlier start */
 			if (len != tu_batch(want, s->records, s->bytes, s->tag, t->now_ms) ||
-			    memcmp(b + SL_BATCH_CRC_OFF, want + SL_BATCH_CRC_OFF, len - SL_BATCH_CRC_OFF))
-				fail_msg("partition %u offset %" PRId64 ": other bytes", i, s->base);
+			    memcmp(b + SL_BATCH_CRC_OFF, want + SL_BATCH_CRC_OFF,
+				   len - SL_BATCH_CRC_OFF))
+				fail_msg("partition %u offset %" PRId64 ": other bytes", i,
+					 s->base);
 		}
 		while (tr->end < sl_part_end(p)) { /* logged, but the word of it was cut off */
 			uint8_t *b;
@@ -239,6 +244,7 @@ static void killed_at_random(void **state)
 		tu_open(&t);
 		assert_int_equal(t.rec.lost_records, 0);
 		assert_int_equal(t.rec.damaged_records, 0);
+		assert_int_equal(t.rec.tails_restored, 0); /* the machine kept its power */
 		assert_int_equal(t.rec.cut_bytes, 0);
 		verify(&t, truth);
 		tu_close(&t, sl_rng_below(&r, 2));
@@ -253,11 +259,11 @@ static void killed_at_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        {"io_uring on disk", killed_at_random, NULL, NULL, (void *)0},
-	        {"posix on disk", killed_at_random, NULL, NULL, (void *)1},
-	        {"io_uring on tmpfs", killed_at_random, NULL, NULL, (void *)2},
-	        {"posix on tmpfs", killed_at_random, NULL, NULL, (void *)3},
-	        {"io_uring on disk, recycled files", killed_at_random, NULL, NULL, (void *)4},
+		{"io_uring on disk", killed_at_random, NULL, NULL, (void *)0},
+		{"posix on disk", killed_at_random, NULL, NULL, (void *)1},
+		{"io_uring on tmpfs", killed_at_random, NULL, NULL, (void *)2},
+		{"posix on tmpfs", killed_at_random, NULL, NULL, (void *)3},
+		{"io_uring on disk, recycled files", killed_at_random, NULL, NULL, (void *)4},
 	};
 
 	return cmocka_run_group_tests_name("kill", tests, NULL, NULL);

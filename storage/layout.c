@@ -16,9 +16,9 @@
 #include "platform/base/log.h"
 #include "sluice/store.h"
 
-#define SMALL_MAX 65536u
+#define SMALL_MAX    65536u
 #define LOCK_WAIT_MS 5000 /* for the disk to finish what a killed process had under way */
-#define CLEAN_MARK ".kafka_cleanshutdown"
+#define CLEAN_MARK   ".kafka_cleanshutdown"
 
 static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -248,8 +248,9 @@ static int load_meta(struct sl_layout *l, char *ret_err, size_t errlen)
 		return make_meta(l);
 	}
 	if (l->directory_id[0] && strcmp(l->directory_id, id) != 0) {
-		snprintf(ret_err, errlen, "log/ has directory.id %s, state/ belongs to %s: not one gateway's",
-			 id, l->directory_id);
+		snprintf(ret_err, errlen,
+			 "log/ has directory.id %s, state/ belongs to %s: not one gateway's", id,
+			 l->directory_id);
 		return -ENOTUNIQ;
 	}
 	memcpy(l->directory_id, id, SL_UUID_TEXT);
@@ -354,11 +355,11 @@ static int open_dirs(struct sl_layout *l, const char *data, int lock_fd)
 		int *parent;
 		const char *name;
 	} dirs[] = {
-	        {&l->log_fd, &l->data_fd, "log"},
-	        {&l->state_fd, &l->data_fd, "state"},
-	        {&l->recycled_fd, &l->state_fd, "recycled"},
-	        {&l->spare_fd, &l->state_fd, "spare"},
-	        {&l->producers_fd, &l->state_fd, "producers"},
+		{&l->log_fd, &l->data_fd, "log"},
+		{&l->state_fd, &l->data_fd, "state"},
+		{&l->recycled_fd, &l->state_fd, "recycled"},
+		{&l->spare_fd, &l->state_fd, "spare"},
+		{&l->producers_fd, &l->state_fd, "producers"},
 	};
 
 	if (mkdir(data, 0700) && errno != EEXIST)
@@ -414,8 +415,9 @@ int sl_layout_open(struct sl_layout *l, const char *data, int lock_fd, char *ret
 	if (!err)
 		err = take_clean_mark(l);
 	if (err && !ret_err[0])
-		snprintf(ret_err, errlen, err == -EBUSY ? "%s: another process holds it (%s)" : "%s: %s",
-			 data, strerror(-err));
+		snprintf(ret_err, errlen,
+			 err == -EBUSY ? "%s: another process holds it (%s)" : "%s: %s", data,
+			 strerror(-err));
 	if (err)
 		sl_layout_close(l);
 	return err;
@@ -454,7 +456,7 @@ int sl_store_lock(const char *data, int *ret_fd, char *ret_err, size_t errlen)
 		l.lock_fd = -1; /* the caller's */
 	} else if (ret_err) {
 		snprintf(ret_err, errlen, "%s: %s", data,
-			 text[0]          ? text
+			 text[0]         ? text
 			 : err == -EBUSY ? "another process holds this data directory (.lock)"
 					 : strerror(-err));
 	}
@@ -464,8 +466,8 @@ int sl_store_lock(const char *data, int *ret_fd, char *ret_err, size_t errlen)
 
 void sl_layout_close(struct sl_layout *l)
 {
-	int *fds[] = {&l->producers_fd, &l->spare_fd, &l->recycled_fd, &l->state_fd, &l->klock_fd,
-		      &l->log_fd,       &l->lock_fd,  &l->data_fd};
+	int *fds[] = {&l->producers_fd, &l->spare_fd, &l->recycled_fd, &l->state_fd,
+		      &l->klock_fd,     &l->log_fd,   &l->lock_fd,     &l->data_fd};
 
 	struct flock fl = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 

@@ -15,15 +15,16 @@
 
 #include "sluice/base.h"
 
-#define SL_UUID_TEXT 23      /* 22 characters of base64url and NUL */
+#define SL_UUID_TEXT     23  /* 22 characters of base64url and NUL */
 #define SL_FILE_NAME_MAX 300 /* <topic>-<n>/<20 digits>.timeindex with room */
-#define SL_PARTDIR_MAX (SL_TOPIC_NAME_MAX + 12)
+#define SL_PARTDIR_MAX   (SL_TOPIC_NAME_MAX + 12)
 
 struct sl_layout {
 	int data_fd, log_fd, state_fd, recycled_fd, spare_fd, producers_fd;
-	int lock_fd;  /* <data>/.lock, held */
+	int lock_fd;        /* <data>/.lock, held */
 	bool lock_borrowed; /* the caller holds it too, and lets go of it */
-	int klock_fd; /* <data>/log/.lock, held: a Kafka broker on the same directory would notice */
+	int klock_fd; /* <data>/log/.lock, held: a Kafka broker on the same directory would notice
+		       */
 	char directory_id[SL_UUID_TEXT];
 	char cluster_id[SL_UUID_TEXT];
 	bool clean;   /* .kafka_cleanshutdown was there; it is gone now */
@@ -47,7 +48,8 @@ SL_MUST_CHECK int sl_file_replace(int dirfd, const char *name, const void *buf, 
 /* The same without the syncs: the caller syncs the file system before it relies on them. */
 SL_MUST_CHECK int sl_file_replace_lazy(int dirfd, const char *name, const void *buf, size_t len);
 /* Reads a whole small file, NUL added. -ENOENT, -EFBIG beyond max. The caller frees *ret_buf. */
-SL_MUST_CHECK int sl_file_read(int dirfd, const char *name, size_t max, char **ret_buf, size_t *ret_len);
+SL_MUST_CHECK int sl_file_read(int dirfd, const char *name, size_t max, char **ret_buf,
+			       size_t *ret_len);
 /* Opens a directory below dirfd, making it (0700) if `create`; a symbolic link is -ELOOP. */
 int sl_dir_open(int dirfd, const char *name, bool create);
 

@@ -89,8 +89,14 @@ static void checkpoints(void **state)
 {
 	char dir[] = "./slt-layout-XXXXXX", *text;
 	struct sl_cp cp = {0};
-	static const char *const bad[] = {"", "0\n", "1\n0\n", "0\n2\nt 0 5\n", "0\n1\nt x 5\n",
-					  "0\n1\nt 0 -5\n", "0\n1\n../x 0 5\n", "0\n-1\n",
+	static const char *const bad[] = {"",
+					  "0\n",
+					  "1\n0\n",
+					  "0\n2\nt 0 5\n",
+					  "0\n1\nt x 5\n",
+					  "0\n1\nt 0 -5\n",
+					  "0\n1\n../x 0 5\n",
+					  "0\n-1\n",
 					  "0\n1\nt 0 5"};
 	(void)state;
 
@@ -185,8 +191,9 @@ static void locks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(uuids),       cmocka_unit_test(names), cmocka_unit_test(small_files),
-	        cmocka_unit_test(checkpoints), cmocka_unit_test(locks),
+		cmocka_unit_test(uuids),       cmocka_unit_test(names),
+		cmocka_unit_test(small_files), cmocka_unit_test(checkpoints),
+		cmocka_unit_test(locks),
 	};
 
 	return cmocka_run_group_tests_name("layout", tests, NULL, NULL);

@@ -45,9 +45,10 @@ void sl_seg_note(struct sl_seg *g, uint32_t interval, const uint8_t *batch, uint
 	}
 	if (g->first_ts < 0 && ts >= 0)
 		g->first_ts = ts;
-	sl_idx_note(g->idx, interval, (uint32_t)(last - g->base), pos, total,
-		    atomic_load_explicit(&g->max_ts, memory_order_relaxed),
-		    (uint32_t)(atomic_load_explicit(&g->max_ts_off, memory_order_relaxed) - g->base));
+	sl_idx_note(
+		g->idx, interval, (uint32_t)(last - g->base), pos, total,
+		atomic_load_explicit(&g->max_ts, memory_order_relaxed),
+		(uint32_t)(atomic_load_explicit(&g->max_ts_off, memory_order_relaxed) - g->base));
 }
 
 /* ---- partitions ---------------------------------------------------------------------------- */
@@ -159,16 +160,16 @@ void sl_part_set_state(struct sl_part *p, enum sl_part_state from, enum sl_part_
 void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
 {
 	*cfg = (struct sl_topic_cfg){
-	        .retention_ms = 7ll * 24 * 3600 * 1000,
-	        .retention_bytes = -1,
-	        .segment_bytes = 64ll << 20,
-	        .segment_ms = 7ll * 24 * 3600 * 1000,
-	        .max_message_bytes = 1048588,
-	        .index_interval_bytes = 4096,
-	        .ts_before_max_ms = INT64_MAX,
-	        .ts_after_max_ms = 3600 * 1000,
-	        .ts_type = SL_TS_CREATE_TIME,
-	        .compression = SL_COMP_PRODUCER,
+		.retention_ms = 7ll * 24 * 3600 * 1000,
+		.retention_bytes = -1,
+		.segment_bytes = 64ll << 20,
+		.segment_ms = 7ll * 24 * 3600 * 1000,
+		.max_message_bytes = 1048588,
+		.index_interval_bytes = 4096,
+		.ts_before_max_ms = INT64_MAX,
+		.ts_after_max_ms = 3600 * 1000,
+		.ts_type = SL_TS_CREATE_TIME,
+		.compression = SL_COMP_PRODUCER,
 	};
 }
 
@@ -176,8 +177,9 @@ bool sl_topic_cfg_valid(const struct sl_topic_cfg *c)
 {
 	return c->retention_ms >= -1 && c->retention_bytes >= -1 && c->segment_bytes >= 1 << 20 &&
 	       c->segment_bytes <= 1 << 30 && c->segment_ms >= 1 && c->max_message_bytes >= 0 &&
-	       (uint32_t)c->max_message_bytes <= SL_BATCH_MAX_BYTES && c->index_interval_bytes >= 0 &&
-	       c->ts_before_max_ms >= 0 && c->ts_after_max_ms >= 0 &&
+	       (uint32_t)c->max_message_bytes <= SL_BATCH_MAX_BYTES &&
+	       c->index_interval_bytes >= 0 && c->ts_before_max_ms >= 0 &&
+	       c->ts_after_max_ms >= 0 &&
 	       (c->ts_type == SL_TS_CREATE_TIME || c->ts_type == SL_TS_LOG_APPEND_TIME) &&
 	       c->compression >= SL_COMP_PRODUCER && c->compression < (int)SL_CODEC_CNT;
 }

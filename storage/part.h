@@ -20,11 +20,11 @@
 #include "sluice/store.h"
 #include "stripe.h"
 
-#define SL_CLOSING_MAX 3u   /* rolled segments of a partition that are not synced yet */
-#define SL_ROLLED_RING 4u   /* > SL_CLOSING_MAX: rolled segments not yet named */
-#define SL_UNWRITTEN_MAX 8u /* closed stripes of a partition on their way to the disk */
-#define SL_EXTENT_MIN (1u << 20)
-#define SL_EXTENT_MAX (16u << 20)
+#define SL_CLOSING_MAX    3u /* rolled segments of a partition that are not synced yet */
+#define SL_ROLLED_RING    4u /* > SL_CLOSING_MAX: rolled segments not yet named */
+#define SL_UNWRITTEN_MAX  8u /* closed stripes of a partition on their way to the disk */
+#define SL_EXTENT_MIN     (1u << 20)
+#define SL_EXTENT_MAX     (16u << 20)
 #define SL_EXTENT_WRITTEN (4u << 20) /* larger ones are allocated, not written */
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -47,22 +47,22 @@ struct sl_snap {
 
 struct sl_seg {
 	int64_t base;
-	_Atomic uint32_t flags;   /* enum sl_seg_flag */
-	_Atomic uint32_t alloc;   /* housekeeper: bytes that have their disk space */
-	_Atomic uint32_t size;    /* writer: bytes appended */
-	_Atomic uint32_t written; /* writer: bytes in the file, without a gap */
-	_Atomic int64_t max_ts;   /* writer: largest timestamp, -1 none */
-	_Atomic int64_t max_ts_off; /* last offset of the first batch that bears it */
-	_Atomic int64_t touched_ms; /* wall clock of the last append: retention's second opinion */
-	int64_t first_ts;         /* writer: of the first batch, -1 none */
-	int64_t end;              /* next offset once CLOSED */
-	bool fresh;               /* the file held nothing older */
-	int64_t old_max;          /* highest offset that an earlier life of the file held, -1 */
-	int wfd;                  /* for writing; -1 once FINAL */
-	struct sl_idx *idx;       /* list lock: NULL once FINAL */
-	struct sl_snap *snap;     /* housekeeper's */
-	char spare[32];           /* name below state/spare until NAMED */
-	unsigned refs;            /* list lock */
+	_Atomic uint32_t flags;      /* enum sl_seg_flag */
+	_Atomic uint32_t alloc;      /* housekeeper: bytes that have their disk space */
+	_Atomic uint32_t size;       /* writer: bytes appended */
+	_Atomic uint32_t written;    /* writer: bytes in the file, without a gap */
+	_Atomic int64_t max_ts;      /* writer: largest timestamp, -1 none */
+	_Atomic int64_t max_ts_off;  /* last offset of the first batch that bears it */
+	_Atomic int64_t touched_ms;  /* wall clock of the last append: retention's second opinion */
+	int64_t first_ts;            /* writer: of the first batch, -1 none */
+	int64_t end;                 /* next offset once CLOSED */
+	bool fresh;                  /* the file held nothing older */
+	int64_t old_max;             /* highest offset that an earlier life of the file held, -1 */
+	int wfd;                     /* for writing; -1 once FINAL */
+	struct sl_idx *idx;          /* list lock: NULL once FINAL */
+	struct sl_snap *snap;        /* housekeeper's */
+	char spare[32];              /* name below state/spare until NAMED */
+	unsigned refs;               /* list lock */
 	struct sl_seg *next_closing; /* writer */
 };
 
@@ -106,11 +106,11 @@ struct sl_part {
 	/* between threads */
 	_Atomic uint32_t to_hk SL_ALIGNED(SL_CACHELINE);
 	_Atomic uint32_t to_wr;
-	_Atomic uint32_t need;             /* bytes that the active segment must have next */
-	_Atomic(struct sl_seg *) spare;    /* housekeeper gives, writer takes */
-	_Atomic(struct sl_seg *) active;   /* writer stores */
-	_Atomic sl_sref tail;              /* writer stores: newest stripe */
-	_Atomic uint32_t extent_low;       /* housekeeper: ask for more below this much room */
+	_Atomic uint32_t need;           /* bytes that the active segment must have next */
+	_Atomic(struct sl_seg *) spare;  /* housekeeper gives, writer takes */
+	_Atomic(struct sl_seg *) active; /* writer stores */
+	_Atomic sl_sref tail;            /* writer stores: newest stripe */
+	_Atomic uint32_t extent_low;     /* housekeeper: ask for more below this much room */
 	_Atomic(struct sl_seg *) rolled[SL_ROLLED_RING];
 	_Atomic uint32_t rolled_in, rolled_out;
 
@@ -119,18 +119,18 @@ struct sl_part {
 	struct sl_stripe *unw_head, *unw_tail; /* not clean yet, in order, the open one last */
 	uint32_t unw_closed;
 	uint64_t unw_closed_bytes;
-	uint8_t cls;                       /* stripe class that suits its rate */
+	uint8_t cls; /* stripe class that suits its rate */
 	bool in_dirty, in_want;
-	int64_t end_abs;                   /* bytes appended in this life */
-	int64_t written_abs;               /* of them in the file without a gap */
-	struct sl_round_part *round;       /* being synced */
+	int64_t end_abs;             /* bytes appended in this life */
+	int64_t written_abs;         /* of them in the file without a gap */
+	struct sl_round_part *round; /* being synced */
 	uint64_t journal_seq;
 	uint64_t dirty_ns, want_ns;
 	struct sl_part *dirty_next, *want_next;
 	struct sl_seg *closing, **closing_tail;
 	uint32_t closing_cnt;
 	struct sl_producers *producers;
-	uint8_t *tail_blk;                 /* SL_IO_BLOCK: unfinished last block without a stripe */
+	uint8_t *tail_blk; /* SL_IO_BLOCK: unfinished last block without a stripe */
 
 	/* list lock */
 	pthread_mutex_t lock SL_ALIGNED(SL_CACHELINE);
@@ -138,10 +138,10 @@ struct sl_part {
 	uint32_t seg_cnt, seg_cap;
 
 	/* the housekeeper */
-	uint32_t pending;                  /* enum sl_to_hk bits that must be tried again */
+	uint32_t pending; /* enum sl_to_hk bits that must be tried again */
 	bool pending_listed;
-	uint32_t extent;                   /* bytes of the next extent */
-	uint64_t extent_ns;                /* when the last one was made */
+	uint32_t extent;    /* bytes of the next extent */
+	uint64_t extent_ns; /* when the last one was made */
 	struct sl_part *pending_next;
 };
 

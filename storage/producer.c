@@ -177,11 +177,11 @@ void sl_producers_put(struct sl_producers *ps, const struct sl_pappend *a, int64
 	if (e->cnt == SL_PRODUCER_BATCHES)
 		memmove(e->batch, e->batch + 1, --e->cnt * sizeof(e->batch[0]));
 	e->batch[e->cnt++] = (struct sl_pbatch){
-	        .first_seq = a->base_seq,
-	        .last_seq = seq_add(a->base_seq, a->records - 1),
-	        .base_offset = a->base_offset,
-	        .offset_delta = (int32_t)a->records - 1,
-	        .ts_ms = a->ts_ms,
+		.first_seq = a->base_seq,
+		.last_seq = seq_add(a->base_seq, a->records - 1),
+		.base_offset = a->base_offset,
+		.offset_delta = (int32_t)a->records - 1,
+		.ts_ms = a->ts_ms,
 	};
 }
 

@@ -16,7 +16,7 @@
 
 #include "layout.h"
 
-#define SL_PRODUCERS_MAX 1024u /* per partition */
+#define SL_PRODUCERS_MAX    1024u /* per partition */
 #define SL_PRODUCER_BATCHES 5u
 
 struct sl_pbatch {
@@ -24,14 +24,14 @@ struct sl_pbatch {
 	int64_t base_offset;
 	int32_t offset_delta; /* last offset - base offset */
 	int32_t zero;
-	int64_t ts_ms;        /* of the batch */
+	int64_t ts_ms; /* of the batch */
 };
 
 struct sl_producer {
 	int64_t pid;
-	int64_t seen_ms;      /* wall clock of its last batch: expiry */
+	int64_t seen_ms; /* wall clock of its last batch: expiry */
 	int16_t epoch;
-	uint8_t cnt;          /* batches kept, oldest first */
+	uint8_t cnt; /* batches kept, oldest first */
 	uint8_t zero;
 	uint16_t newer, older; /* by last use; index + 1, 0 none */
 	struct sl_pbatch batch[SL_PRODUCER_BATCHES];
@@ -57,8 +57,9 @@ struct sl_pappend {
  * 0: append it; -EEXIST: *ret_base is the first one's offset; -EILSEQ: out of order; -ESTALE: an
  * older epoch. `empty`: the partition never held a record.
  */
-SL_MUST_CHECK int sl_producers_check(struct sl_producers *ps, const struct sl_pappend *a, bool empty,
-				     int64_t now_ms, int64_t expiry_ms, int64_t *ret_base);
+SL_MUST_CHECK int sl_producers_check(struct sl_producers *ps, const struct sl_pappend *a,
+				     bool empty, int64_t now_ms, int64_t expiry_ms,
+				     int64_t *ret_base);
 /* Remembers an appended batch. Never fails: forgets the quietest producer if it must. */
 void sl_producers_put(struct sl_producers *ps, const struct sl_pappend *a, int64_t now_ms);
 

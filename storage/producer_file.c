@@ -15,7 +15,8 @@ enum { PS_HDR = 28, PS_ENTRY = 20, PS_BATCH = 28, PS_VERSION = 1 };
 
 static int put_file(int dirfd, const char *name, const void *buf, size_t len, bool sync)
 {
-	return sync ? sl_file_replace(dirfd, name, buf, len) : sl_file_replace_lazy(dirfd, name, buf, len);
+	return sync ? sl_file_replace(dirfd, name, buf, len)
+		    : sl_file_replace_lazy(dirfd, name, buf, len);
 }
 
 int sl_snapshot_store(int log_fd, const char *name, const struct sl_producer *all, uint32_t cnt,
@@ -62,7 +63,8 @@ int sl_snapshot_load(int log_fd, const char *name, struct sl_producers *ps)
 	const uint8_t *buf = (const uint8_t *)text;
 	uint32_t cnt = len >= SNAP_HDR ? sl_be32(buf + 6) : 0;
 	if (len < SNAP_HDR || sl_be16(buf) != SNAP_VERSION || cnt > len / SNAP_ENTRY ||
-	    len != SNAP_HDR + (size_t)cnt * SNAP_ENTRY || sl_be32(buf + 2) != sl_crc32c(buf + 6, len - 6))
+	    len != SNAP_HDR + (size_t)cnt * SNAP_ENTRY ||
+	    sl_be32(buf + 2) != sl_crc32c(buf + 6, len - 6))
 		err = -EILSEQ;
 	sl_rd_init(&r, buf + (err ? 0 : SNAP_HDR), err ? 0 : len - SNAP_HDR);
 	while (!err && sl_rd_left(&r)) {

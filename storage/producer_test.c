@@ -10,8 +10,12 @@
 
 static struct sl_pappend batch(int64_t pid, int epoch, int32_t seq, uint32_t n, int64_t base)
 {
-	return (struct sl_pappend){.pid = pid, .epoch = (int16_t)epoch, .base_seq = seq, .records = n,
-				   .base_offset = base, .ts_ms = 1000};
+	return (struct sl_pappend){.pid = pid,
+				   .epoch = (int16_t)epoch,
+				   .base_seq = seq,
+				   .records = n,
+				   .base_offset = base,
+				   .ts_ms = 1000};
 }
 
 static int check(struct sl_producers *ps, struct sl_pappend a, bool empty, int64_t *base)
@@ -38,7 +42,8 @@ static void sequences(void **state)
 	assert_int_equal(check(ps, batch(1, 0, 8, 1, 0), false, &base), 0);
 	assert_int_equal(check(ps, batch(1, 0, 9, 1, 0), false, &base), -EILSEQ);
 	assert_int_equal(check(ps, batch(1, 0, 7, 1, 0), false, &base), -EILSEQ);
-	assert_int_equal(check(ps, batch(1, 0, 5, 2, 0), false, &base), -EILSEQ); /* not the same batch */
+	assert_int_equal(check(ps, batch(1, 0, 5, 2, 0), false, &base),
+			 -EILSEQ); /* not the same batch */
 	assert_int_equal(base, -7);
 	assert_int_equal(check(ps, batch(1, 0, 5, 3, 0), false, &base), -EEXIST);
 	assert_int_equal(base, 100);
@@ -119,7 +124,8 @@ static void bounded_and_expiring(void **state)
 static void files(void **state)
 {
 	char dir[] = "./slt-producer-XXXXXX";
-	struct sl_producers *ps = sl_producers_new(), *own = sl_producers_new(), *kafka = sl_producers_new();
+	struct sl_producers *ps = sl_producers_new(), *own = sl_producers_new(),
+			    *kafka = sl_producers_new();
 	struct sl_producer all[8];
 	uint32_t cnt;
 	int64_t base, offset;
@@ -140,9 +146,11 @@ static void files(void **state)
 	assert_int_equal(offset, 106);
 	assert_int_equal(sl_snapshot_load(fd, "kafka", kafka), 0);
 	for (int i = 0; i < 6; i++) {
-		assert_int_equal(check(own, batch(11, 3, i * 2, 2, 0), false, &base), i < 1 ? -EILSEQ : -EEXIST);
+		assert_int_equal(check(own, batch(11, 3, i * 2, 2, 0), false, &base),
+				 i < 1 ? -EILSEQ : -EEXIST);
 		/* Kafka's file has the last batch of each only */
-		assert_int_equal(check(kafka, batch(11, 3, i * 2, 2, 0), false, &base), i < 5 ? -EILSEQ : -EEXIST);
+		assert_int_equal(check(kafka, batch(11, 3, i * 2, 2, 0), false, &base),
+				 i < 5 ? -EILSEQ : -EEXIST);
 	}
 	for (int flip = 0; flip < 2; flip++) {
 		const char *name = flip ? "own" : "kafka";
@@ -167,9 +175,9 @@ static void files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(sequences),      cmocka_unit_test(five_are_kept),
-	        cmocka_unit_test(sequences_wrap), cmocka_unit_test(bounded_and_expiring),
-	        cmocka_unit_test(files),
+		cmocka_unit_test(sequences),      cmocka_unit_test(five_are_kept),
+		cmocka_unit_test(sequences_wrap), cmocka_unit_test(bounded_and_expiring),
+		cmocka_unit_test(files),
 	};
 
 	return cmocka_run_group_tests_name("producer", tests, NULL, NULL);

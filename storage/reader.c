@@ -16,17 +16,19 @@ struct held {
 	struct sl_part *p;
 	struct sl_seg *g;
 	int fd;
-	int64_t next_base;  /* of the segment behind, -1 none */
-	uint32_t limit;     /* bytes that are in the file */
-	uint32_t size;      /* bytes that were appended */
-	uint32_t from;      /* where the index says to look */
+	int64_t next_base; /* of the segment behind, -1 none */
+	uint32_t limit;    /* bytes that are in the file */
+	uint32_t size;     /* bytes that were appended */
+	uint32_t from;     /* where the index says to look */
 };
 
 /* Under the list lock, because the housekeeper takes the index away when it finishes a segment. */
 static uint32_t index_find(struct held *h, int64_t offset)
 {
 	char name[SL_FILE_NAME_MAX];
-	uint32_t rel = offset > h->g->base ? (uint32_t)SL_MIN(offset - h->g->base, (int64_t)UINT32_MAX) : 0;
+	uint32_t rel = offset > h->g->base
+			       ? (uint32_t)SL_MIN(offset - h->g->base, (int64_t)UINT32_MAX)
+			       : 0;
 	uint32_t pos = 0;
 
 	pthread_mutex_lock(&h->p->lock);
@@ -100,7 +102,8 @@ static int find_batch(const struct held *h, uint32_t from, int64_t offset, uint3
 
 	while (pos < h->limit) {
 		if (pos < at || pos + SL_BATCH_HDR > at + have) {
-			int64_t n = sl_io_pread_all(h->fd, buf, SL_MIN(sizeof(buf), h->limit - pos), pos);
+			int64_t n = sl_io_pread_all(h->fd, buf, SL_MIN(sizeof(buf), h->limit - pos),
+						    pos);
 			if (n < 0)
 				return (int)n;
 			at = pos;
@@ -218,7 +221,7 @@ static int read_segment(struct held *h, struct sl_read *rd, int64_t limit)
 		return 0; /* what is good first */
 	if (rc == -EILSEQ)
 		rd->next_offset =
-		        skip_damage(h, &pos, rd->offset, &base) ? base : behind_segment(h);
+			skip_damage(h, &pos, rd->offset, &base) ? base : behind_segment(h);
 	return rc;
 }
 
@@ -232,7 +235,8 @@ static int read_disk(struct sl_part *p, struct sl_read *rd, int64_t limit)
 		return rc;
 	rc = read_segment(&h, rd, limit);
 	if (rc == -EILSEQ) {
-		/* a page cached before the block was written past the cache: look at the disk itself */
+		/* a page cached before the block was written past the cache: look at the disk
+		 * itself */
 		posix_fadvise(h.fd, 0, 0, POSIX_FADV_DONTNEED);
 		rd->next_offset = rd->offset;
 		rc = read_segment(&h, rd, limit);
@@ -260,7 +264,8 @@ int sl_store_read(struct sl_part *p, struct sl_read *rd)
 		rc = read_disk(p, rd, limit);
 	} while (rc == 1);
 	if (rc == 0 && rd->len == 0 && rd->need == 0) {
-		/* written behind our back between the two looks, or a segment not in the list yet */
+		/* written behind our back between the two looks, or a segment not in the list yet
+		 */
 		rc = sl_store_read_tail(p, rd);
 		rc = rc == -EAGAIN ? 0 : rc;
 	}

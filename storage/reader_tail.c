@@ -36,7 +36,7 @@ int sl_read_take(struct sl_read *rd, uint32_t total, int64_t last, int64_t limit
 static struct sl_stripe *seek(struct sl_part *p, int64_t offset)
 {
 	struct sl_stripe *st =
-	        sl_stripe_pin(p->pool, atomic_load_explicit(&p->tail, memory_order_acquire));
+		sl_stripe_pin(p->pool, atomic_load_explicit(&p->tail, memory_order_acquire));
 
 	for (unsigned i = 0; st && st->first_off > offset; i++) {
 		sl_sref ref = atomic_load_explicit(&st->prev, memory_order_acquire);

@@ -6,13 +6,13 @@
 #include "platform/record/check.h"
 #include "reader.h"
 
-#define READ_BYTES (SL_BATCH_MAX_BYTES + 4096)
+#define READ_BYTES  (SL_BATCH_MAX_BYTES + 4096)
 #define SCRATCH_MAX (256u << 20)
 
 struct finder {
 	struct sl_part *p;
-	int64_t ts;       /* wanted: at least this */
-	bool exact;       /* wanted: this one */
+	int64_t ts; /* wanted: at least this */
+	bool exact; /* wanted: this one */
 	uint8_t *buf;
 	struct sl_scratch scratch;
 	int64_t offset, found_ts;
@@ -47,12 +47,12 @@ static int in_batch(struct finder *f, const uint8_t *b)
 static int search(struct finder *f, int64_t from)
 {
 	struct sl_read rd = {
-	        .offset = from,
-	        .max_bytes = READ_BYTES,
-	        .at_least_one = true,
-	        .buf = f->buf,
-	        .cap = READ_BYTES,
-	        .max_offset = INT64_MAX,
+		.offset = from,
+		.max_bytes = READ_BYTES,
+		.at_least_one = true,
+		.buf = f->buf,
+		.cap = READ_BYTES,
+		.max_offset = INT64_MAX,
 	};
 
 	for (;;) {

@@ -33,8 +33,9 @@ int sl_recover(struct sl_store *s, struct sl_store_recovery *rec, char *ret_err,
 	if (!err)
 		err = sl_store_each_part(s, one, &a);
 	if (err && a.at)
-		snprintf(ret_err, errlen, "%s: what was logged cannot be brought into its files: %s",
-			 a.at->dir, strerror(-err));
+		snprintf(ret_err, errlen,
+			 "%s: what was logged cannot be brought into its files: %s", a.at->dir,
+			 strerror(-err));
 	sl_rec_unload(&r);
 	rec->duration_us = (sl_clock_mono_ns() - from) / 1000;
 	return err;

@@ -24,17 +24,17 @@ struct sl_rec {
 	struct sl_arena_old old;
 	struct sl_rec_stripe *stripe; /* by topic, partition, segment, position */
 	size_t stripe_cnt, stripe_cap;
-	struct sl_send *end;          /* by topic, partition */
+	struct sl_send *end; /* by topic, partition */
 	size_t end_cnt;
-	struct sl_tail_mark *mark;    /* by topic, partition, sequence; bytes owned */
+	struct sl_tail_mark *mark; /* by topic, partition, sequence; bytes owned */
 	size_t mark_cnt, mark_cap;
 	struct sl_cp points, starts;
-	uint8_t *buf;                 /* SL_STRIPE_CHUNK */
+	uint8_t *buf; /* SL_STRIPE_CHUNK */
 };
 
 /* Where a log is known to have ended. */
 struct sl_rec_end {
-	bool valid, exact, fresh;     /* exact: the killed run said so, not the last sync */
+	bool valid, exact, fresh; /* exact: the killed run said so, not the last sync */
 	int64_t seg_base, offset;
 	uint32_t pos;
 };

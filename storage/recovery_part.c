@@ -17,16 +17,16 @@
 struct part_rec { /* one partition's recovery */
 	struct sl_rec *r;
 	struct sl_part *p;
-	int64_t *base;        /* of the segment files, sorted */
+	int64_t *base; /* of the segment files, sorted */
 	uint32_t cnt, cap;
-	int64_t newest_snap;  /* -1: none */
+	int64_t newest_snap; /* -1: none */
 	struct sl_rec_end known;
 	int64_t point;        /* recovery point, -1: none */
 	int64_t producers_to; /* producer state is complete up to here; INT64_MAX: unknown */
 	struct sl_seg *cur;   /* being scanned */
 	uint32_t interval;
-	int64_t end;          /* log end found so far */
-	bool need_active;     /* nothing can be appended to the last segment */
+	int64_t end;      /* log end found so far */
+	bool need_active; /* nothing can be appended to the last segment */
 	bool lost;
 	struct sl_scan scan;
 };
@@ -165,12 +165,12 @@ static void on_batch(void *arg, const uint8_t *b, uint32_t pos, uint32_t total)
 	    (pr->producers_to != INT64_MAX && base < pr->producers_to))
 		return;
 	struct sl_pappend a = {
-	        .pid = pid,
-	        .epoch = sl_batch_pepoch(b),
-	        .base_seq = sl_batch_base_seq(b),
-	        .records = (uint32_t)sl_batch_last_delta(b) + 1,
-	        .base_offset = base,
-	        .ts_ms = sl_batch_max_ts(b),
+		.pid = pid,
+		.epoch = sl_batch_pepoch(b),
+		.base_seq = sl_batch_base_seq(b),
+		.records = (uint32_t)sl_batch_last_delta(b) + 1,
+		.base_offset = base,
+		.ts_ms = sl_batch_max_ts(b),
 	};
 	sl_producers_put(pr->p->producers, &a, a.ts_ms);
 }
@@ -181,7 +181,8 @@ static void damaged(struct part_rec *pr, int64_t from, int64_t to)
 {
 	pr->r->out->damaged_records += (uint64_t)(to - from);
 	sl_log(SL_LOG_ERROR, "storage",
-	       "%s: offsets %" PRId64 " to %" PRId64 " are damaged (segment %" PRId64 ", about byte %u)",
+	       "%s: offsets %" PRId64 " to %" PRId64 " are damaged (segment %" PRId64
+	       ", about byte %u)",
 	       pr->p->dir, from, to - 1, pr->cur->base, pr->scan.pos);
 }
 
@@ -191,8 +192,8 @@ static void torn(struct part_rec *pr, uint32_t bytes)
 		return;
 	pr->r->out->cut_partitions++;
 	pr->r->out->cut_bytes += bytes;
-	sl_log(SL_LOG_WARN, "storage", "%s: torn tail of %u bytes cut after offset %" PRId64, pr->p->dir,
-	       bytes, pr->end - 1);
+	sl_log(SL_LOG_WARN, "storage", "%s: torn tail of %u bytes cut after offset %" PRId64,
+	       pr->p->dir, bytes, pr->end - 1);
 }
 
 static void lost(struct part_rec *pr, int64_t from, int64_t to)
@@ -200,7 +201,8 @@ static void lost(struct part_rec *pr, int64_t from, int64_t to)
 	pr->lost = true;
 	pr->r->out->lost_records += to - from;
 	sl_log(SL_LOG_ERROR, "storage",
-	       "%s: offsets %" PRId64 " to %" PRId64 " were synced and are gone: leader epoch raised",
+	       "%s: offsets %" PRId64 " to %" PRId64
+	       " were synced and are gone: leader epoch raised",
 	       pr->p->dir, from, to - 1);
 }
 
@@ -240,7 +242,8 @@ static int open_scan(struct part_rec *pr, struct sl_seg *g, struct stat *st)
 		close(fd);
 		return err;
 	}
-	atomic_store(&g->touched_ms, (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+	atomic_store(&g->touched_ms,
+		     (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
 	sc->fd = fd;
 	sc->at = sc->len = 0;
 	sc->pos = 0;
@@ -317,7 +320,8 @@ static int trust_closed(struct part_rec *pr, struct sl_seg *g, int64_t next)
 		atomic_store(&g->max_ts, ts);
 		atomic_store(&g->max_ts_off, g->base + rel);
 	}
-	atomic_store(&g->touched_ms, (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
+	atomic_store(&g->touched_ms,
+		     (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
 	atomic_store(&g->size, size);
 	atomic_store(&g->written, size);
 	atomic_store(&g->alloc, size);
@@ -354,7 +358,8 @@ static void end_known(struct part_rec *pr, uint32_t file_bytes)
 			sl_scan_run(sc);
 		pr->end = sc->next_off;
 		torn(pr, sl_scan_residue(sc, file_bytes));
-	} else if (stop == SL_SCAN_BAD && !gone_behind(sc)) { /* to the end of what is known: appends go on behind it */
+	} else if (stop == SL_SCAN_BAD &&
+		   !gone_behind(sc)) { /* to the end of what is known: appends go on behind it */
 		damaged(pr, sc->next_off, k->offset);
 		sc->pos = sc->end_pos;
 		pr->end = k->offset;
@@ -411,7 +416,8 @@ static bool resume_last(struct part_rec *pr, struct sl_seg *g)
 	if (fd < 0)
 		return false;
 	uint32_t size = pr->scan.end_pos;
-	bool ok = size == 0 || sl_idx_load(g->idx, pr->p->store->dir.log_fd, index, times, size) == 0;
+	bool ok =
+		size == 0 || sl_idx_load(g->idx, pr->p->store->dir.log_fd, index, times, size) == 0;
 	if (ok && size) {
 		pr->scan.pos = sl_idx_find(g->idx, UINT32_MAX);
 		g->idx->since = 0;
@@ -427,8 +433,8 @@ static bool resume_last(struct part_rec *pr, struct sl_seg *g)
 	ok = ok && sl_scan_run(&pr->scan) == SL_SCAN_LIMIT && pr->scan.pos == size &&
 	     pr->scan.next_off == pr->point;
 	uint32_t tail = size % SL_IO_BLOCK;
-	ok = ok && (!tail ||
-		    sl_io_pread_all(fd, pr->p->tail_blk, tail, size - tail) == (int64_t)tail);
+	ok = ok &&
+	     (!tail || sl_io_pread_all(fd, pr->p->tail_blk, tail, size - tail) == (int64_t)tail);
 	close(fd);
 	if (!ok)
 		return false;
@@ -514,8 +520,8 @@ static void drop_behind(struct part_rec *pr)
 			pr->r->out->cut_partitions++;
 			pr->r->out->cut_bytes += sc.pos;
 			sl_log(SL_LOG_WARN, "storage",
-			       "%s: segment %" PRId64 " was never synced: cut, with %u bytes", pr->p->dir,
-			       base, sc.pos);
+			       "%s: segment %" PRId64 " was never synced: cut, with %u bytes",
+			       pr->p->dir, base, sc.pos);
 		}
 		sl_scan_fini(&sc);
 		remove_segment(pr, base);
@@ -571,7 +577,8 @@ static int settle_epoch(struct part_rec *pr)
 static int open_last(struct part_rec *pr)
 {
 	struct sl_part *p = pr->p;
-	int64_t start = SL_MAX(sl_cp_find(&pr->r->starts, p->pub.topic->name, p->pub.id), (int64_t)0);
+	int64_t start =
+		SL_MAX(sl_cp_find(&pr->r->starts, p->pub.topic->name, p->pub.id), (int64_t)0);
 	int err = 0;
 
 	if (p->seg_cnt == 0) {
@@ -615,7 +622,8 @@ static int recover(struct part_rec *pr)
 	load_producers(pr);
 	drop_behind(pr);
 	if (pr->known.valid && !has_base(pr, pr->known.seg_base))
-		sl_log(SL_LOG_ERROR, "storage", "%s: segment %" PRId64 " is gone", p->dir, pr->known.seg_base);
+		sl_log(SL_LOG_ERROR, "storage", "%s: segment %" PRId64 " is gone", p->dir,
+		       pr->known.seg_base);
 	for (uint32_t i = 0; i < pr->cnt && !err; i++)
 		err = do_segment(pr, i);
 	if (!err)
@@ -626,10 +634,10 @@ static int recover(struct part_rec *pr)
 int sl_rec_part(struct sl_rec *r, struct sl_part *p)
 {
 	struct part_rec pr = {
-	        .r = r,
-	        .p = p,
-	        .newest_snap = -1,
-	        .interval = (uint32_t)atomic_load(&p->pub.topic->index_interval),
+		.r = r,
+		.p = p,
+		.newest_snap = -1,
+		.interval = (uint32_t)atomic_load(&p->pub.topic->index_interval),
 	};
 
 	pr.point = sl_cp_find(&r->points, p->pub.topic->name, p->pub.id);

@@ -176,7 +176,8 @@ static uint32_t prove(struct sl_rec *r, const struct sl_rec_stripe *st, int64_t 
 		pos += total;
 	}
 	if (pos < used)
-		sl_log(SL_LOG_ERROR, "storage", "a stripe of segment %" PRId64 " is damaged after offset %" PRId64,
+		sl_log(SL_LOG_ERROR, "storage",
+		       "a stripe of segment %" PRId64 " is damaged after offset %" PRId64,
 		       st->d->seg_base, off);
 	*ret_end = off;
 	return pos;
@@ -212,12 +213,12 @@ static int replay_stripe(struct sl_rec *r, struct sl_part *p, const struct sl_re
 	r->out->stripes_written++;
 	r->out->stripe_records += fresh_records;
 	*e = (struct sl_rec_end){
-	        .valid = true,
-	        .exact = true,
-	        .fresh = st->d->fresh == 1,
-	        .seg_base = st->d->seg_base,
-	        .offset = end,
-	        .pos = (uint32_t)st->d->file_pos + used,
+		.valid = true,
+		.exact = true,
+		.fresh = st->d->fresh == 1,
+		.seg_base = st->d->seg_base,
+		.offset = end,
+		.pos = (uint32_t)st->d->file_pos + used,
 	};
 	return 0;
 }
@@ -246,7 +247,8 @@ static int restore_tail(struct sl_rec *r, struct sl_part *p, const struct sl_tai
 			if (!err && fdatasync(fd))
 				err = -errno;
 			r->out->tails_restored++;
-			sl_log(SL_LOG_WARN, "storage", "%s: torn block at %" PRIu64 " of segment %" PRId64 " restored",
+			sl_log(SL_LOG_WARN, "storage",
+			       "%s: torn block at %" PRIu64 " of segment %" PRId64 " restored",
 			       p->dir, pos, m->seg_base);
 		}
 	}
@@ -290,16 +292,16 @@ static struct sl_rec_end last_end(const struct sl_rec *r, const struct sl_part *
 
 	memcpy(key.topic_id, p->pub.topic->id, 16);
 	const struct sl_send *e =
-	        r->end_cnt ? bsearch(&key, r->end, r->end_cnt, sizeof(key), end_cmp) : NULL;
+		r->end_cnt ? bsearch(&key, r->end, r->end_cnt, sizeof(key), end_cmp) : NULL;
 	if (!e)
 		return (struct sl_rec_end){0};
 	return (struct sl_rec_end){
-	        .valid = true,
-	        .exact = true,
-	        .fresh = e->fresh == 1,
-	        .seg_base = e->seg_base,
-	        .offset = e->offset,
-	        .pos = (uint32_t)e->pos,
+		.valid = true,
+		.exact = true,
+		.fresh = e->fresh == 1,
+		.seg_base = e->seg_base,
+		.offset = e->offset,
+		.pos = (uint32_t)e->pos,
 	};
 }
 
@@ -321,15 +323,15 @@ int sl_rec_replay(struct sl_rec *r, struct sl_part *p, int64_t newest, struct sl
 		if (part_cmp(m->topic_id, m->part, id, p->pub.id))
 			break;
 		err = restore_tail(r, p, m);
-		if (e.valid && (e.offset > m->synced ||
-				(e.offset == m->synced && e.seg_base >= m->seg_base)))
+		if (e.valid &&
+		    (e.offset > m->synced || (e.offset == m->synced && e.seg_base >= m->seg_base)))
 			continue;
 		e = (struct sl_rec_end){
-		        .valid = true,
-		        .fresh = m->fresh,
-		        .seg_base = m->seg_base,
-		        .offset = m->synced,
-		        .pos = (uint32_t)m->end_pos,
+			.valid = true,
+			.fresh = m->fresh,
+			.seg_base = m->seg_base,
+			.offset = m->synced,
+			.pos = (uint32_t)m->end_pos,
 		};
 	}
 	*ret_end = e;

@@ -7,7 +7,7 @@
 #include "test_util.h"
 
 #define BYTES 500u
-#define RECS 4u
+#define RECS  4u
 
 static void power_cut(struct tu *t)
 {
@@ -166,7 +166,8 @@ static void torn_block_is_restored(void **state)
 	uint8_t rubbish[512];
 	memset(rubbish, 0xa5, sizeof(rubbish));
 	int fd = log_file(&t, 0);
-	assert_int_equal(pwrite(fd, rubbish, 512, (off_t)SL_ALIGN_DOWN(size, SL_IO_BLOCK) + 512), 512);
+	assert_int_equal(pwrite(fd, rubbish, 512, (off_t)SL_ALIGN_DOWN(size, SL_IO_BLOCK) + 512),
+			 512);
 	close(fd);
 	p = again(&t);
 	assert_int_equal(t.rec.tails_restored, 1);
@@ -241,8 +242,12 @@ static void damage_is_kept_apart(void **state)
 	assert_int_equal(sl_part_end(p), 40 * RECS);
 	assert_int_equal(tu_read(p, 20 * RECS, true, &b, &rc), 0);
 	assert_int_equal(rc, -EILSEQ);
-	struct sl_read rd = {.offset = 20 * RECS + 1, .max_bytes = 1, .at_least_one = true, .buf = b,
-			     .cap = TU_BATCH_CAP, .max_offset = INT64_MAX};
+	struct sl_read rd = {.offset = 20 * RECS + 1,
+			     .max_bytes = 1,
+			     .at_least_one = true,
+			     .buf = b,
+			     .cap = TU_BATCH_CAP,
+			     .max_offset = INT64_MAX};
 	assert_int_equal(sl_store_read(p, &rd), -EILSEQ);
 	assert_int_equal(rd.next_offset, 21 * RECS);
 	tu_check(p, 0, 20 * RECS, RECS, BYTES, 0, t.now_ms);
@@ -431,7 +436,8 @@ static void foreign_things_are_left_alone(void **state)
 
 	append_n(&t, p, 0, 5, SL_ACK_LOGGED);
 	tu_close(&t, true);
-	snprintf(cmd, sizeof(cmd), "mkdir %s/log/stranger %s/target && ln -s ../../target %s/log/evil-0 && "
+	snprintf(cmd, sizeof(cmd),
+		 "mkdir %s/log/stranger %s/target && ln -s ../../target %s/log/evil-0 && "
 		 "touch %s/log/x-0/notes.txt %s/log/stranger/00000000000000000000.log",
 		 t.data, t.dir, t.data, t.data, t.data);
 	assert_int_equal(system(cmd), 0);
@@ -455,14 +461,19 @@ static void producers_survive(void **state)
 	int64_t base[8];
 
 	for (int i = 0; i < 8; i++) {
-		struct sl_append a = {.part = p, .batch = buf, .records = RECS, .producer_id = 42,
-				      .producer_epoch = 1, .base_sequence = i * (int)RECS,
+		struct sl_append a = {.part = p,
+				      .batch = buf,
+				      .records = RECS,
+				      .producer_id = 42,
+				      .producer_epoch = 1,
+				      .base_sequence = i * (int)RECS,
 				      .ack = SL_ACK_SYNCED};
 		a.len = tu_batch(buf, RECS, 50, (uint64_t)i, t.now_ms);
 		sl_put_be64(buf + SL_BATCH_PID_OFF, 42);
 		sl_put_be16(buf + SL_BATCH_PEPOCH_OFF, 1);
 		sl_put_be32(buf + SL_BATCH_BASE_SEQ_OFF, (uint32_t)a.base_sequence);
-		sl_put_be32(buf + SL_BATCH_CRC_OFF, sl_crc32c(buf + SL_BATCH_CRC_FROM, a.len - SL_BATCH_CRC_FROM));
+		sl_put_be32(buf + SL_BATCH_CRC_OFF,
+			    sl_crc32c(buf + SL_BATCH_CRC_FROM, a.len - SL_BATCH_CRC_FROM));
 		assert_int_equal(tu_append_raw(&t, &a), 0);
 		base[i] = a.base_offset;
 	}
@@ -476,8 +487,12 @@ static void producers_survive(void **state)
 			tu_close(&t, true);
 		p = again(&t);
 		for (int i = 0; i < 8; i++) {
-			struct sl_append a = {.part = p, .batch = buf, .records = RECS, .producer_id = 42,
-					      .producer_epoch = 1, .base_sequence = i * (int)RECS};
+			struct sl_append a = {.part = p,
+					      .batch = buf,
+					      .records = RECS,
+					      .producer_id = 42,
+					      .producer_epoch = 1,
+					      .base_sequence = i * (int)RECS};
 			a.len = tu_batch(buf, RECS, 50, (uint64_t)i, t.now_ms);
 			int rc = sl_store_append(t.w, &a);
 			assert_int_equal(rc, i >= 3 ? -EEXIST : -EILSEQ);
@@ -491,23 +506,23 @@ static void producers_survive(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(stripes_survive_a_kill),
-	        cmocka_unit_test(a_stale_stripe_file_is_not_used),
-	        cmocka_unit_test(power_cut_keeps_what_is_synced),
-	        cmocka_unit_test(torn_tail_is_cut),
-	        cmocka_unit_test(torn_block_is_restored),
-	        cmocka_unit_test(lost_records_raise_the_epoch),
-	        cmocka_unit_test(damage_is_kept_apart),
-	        cmocka_unit_test(damaged_header),
-	        cmocka_unit_test(damage_up_to_the_end),
-	        cmocka_unit_test(damage_after_a_clean_stop),
-	        cmocka_unit_test_prestate(old_batches_are_not_believed, (void *)0),
-	        cmocka_unit_test_prestate(old_batches_are_not_believed, (void *)1),
-	        cmocka_unit_test(unsynced_segments_go),
-	        cmocka_unit_test(everything_of_ours_is_gone),
-	        cmocka_unit_test(foreign_things_are_left_alone),
-	        cmocka_unit_test_prestate(producers_survive, (void *)0),
-	        cmocka_unit_test_prestate(producers_survive, (void *)1),
+		cmocka_unit_test(stripes_survive_a_kill),
+		cmocka_unit_test(a_stale_stripe_file_is_not_used),
+		cmocka_unit_test(power_cut_keeps_what_is_synced),
+		cmocka_unit_test(torn_tail_is_cut),
+		cmocka_unit_test(torn_block_is_restored),
+		cmocka_unit_test(lost_records_raise_the_epoch),
+		cmocka_unit_test(damage_is_kept_apart),
+		cmocka_unit_test(damaged_header),
+		cmocka_unit_test(damage_up_to_the_end),
+		cmocka_unit_test(damage_after_a_clean_stop),
+		cmocka_unit_test_prestate(old_batches_are_not_believed, (void *)0),
+		cmocka_unit_test_prestate(old_batches_are_not_believed, (void *)1),
+		cmocka_unit_test(unsynced_segments_go),
+		cmocka_unit_test(everything_of_ours_is_gone),
+		cmocka_unit_test(foreign_things_are_left_alone),
+		cmocka_unit_test_prestate(producers_survive, (void *)0),
+		cmocka_unit_test_prestate(producers_survive, (void *)1),
 	};
 
 	return cmocka_run_group_tests_name("recovery", tests, NULL, NULL);

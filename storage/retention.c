@@ -94,7 +94,8 @@ static void ask_roll(struct sl_part *p)
 
 static void count_expired(struct sl_part *p, struct sl_seg *g, const char *why)
 {
-	sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir, g->base, why);
+	sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir, g->base,
+	       why);
 	atomic_fetch_add(&p->store->expired_segments, 1);
 	delete_first(p, g);
 }
@@ -111,7 +112,8 @@ static int expire(struct sl_part *p, void *arg)
 		bytes -= sl_seg_size(g);
 		count_expired(p, g, "retention.bytes");
 	}
-	while (cfg.retention_ms >= 0 && (g = candidate(p)) && now - segment_ts(g) > cfg.retention_ms)
+	while (cfg.retention_ms >= 0 && (g = candidate(p)) &&
+	       now - segment_ts(g) > cfg.retention_ms)
 		count_expired(p, g, "retention.ms");
 	if (cfg.retention_ms >= 0 && !candidate(p)) {
 		const struct sl_seg *a = atomic_load_explicit(&p->active, memory_order_acquire);
@@ -132,7 +134,7 @@ struct oldest {
 	int64_t ts;
 	uint32_t largest; /* active segment, if none can go */
 	unsigned asked;
-	bool coming;      /* rolled, and soon finished */
+	bool coming; /* rolled, and soon finished */
 };
 
 static int find_oldest(struct sl_part *p, void *arg)
@@ -179,8 +181,9 @@ int sl_retention_evict(struct sl_store *s)
 		atomic_fetch_add(&s->evicted_bytes, sl_seg_size(o.seg));
 		atomic_fetch_add(&s->evicted_records, (uint64_t)(o.seg->end - o.seg->base));
 		atomic_fetch_add(&s->evicted_segments, 1);
-		sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " evicted by the byte budget",
-		       o.part->dir, o.seg->base);
+		sl_log(SL_LOG_DEBUG, "storage",
+		       "%s: segment %" PRId64 " evicted by the byte budget", o.part->dir,
+		       o.seg->base);
 		delete_first(o.part, o.seg);
 	} else if (o.largest && !o.coming) {
 		sl_store_each_part(s, ask_larger, &o);

@@ -101,7 +101,10 @@ static void by_a_fast_clock(void **state)
 	tu_init(&t, NULL, NULL);
 	struct sl_part *p = start(&t, DAY, -1);
 	for (int i = 0; i < 10; i++) {
-		struct sl_append a = {.part = p, .batch = buf, .records = 1, .producer_id = -1,
+		struct sl_append a = {.part = p,
+				      .batch = buf,
+				      .records = 1,
+				      .producer_id = -1,
 				      .ack = SL_ACK_SYNCED};
 		a.len = tu_batch(buf, 1, 100, 1, i % 2 ? t.now_ms : t.now_ms + 3650 * DAY);
 		assert_int_equal(tu_append_raw(&t, &a), 0);
@@ -237,7 +240,8 @@ static void offsets_by_time(void **state)
 			assert_int_equal(sl_store_offset_for_ts(p, from + i * 10, &off, &ts), 0);
 			assert_int_equal(off, 2 * i);
 			assert_int_equal(ts, from + i * 10);
-			assert_int_equal(sl_store_offset_for_ts(p, from + i * 10 - 5, &off, &ts), 0);
+			assert_int_equal(sl_store_offset_for_ts(p, from + i * 10 - 5, &off, &ts),
+					 0);
 			assert_int_equal(off, 2 * i);
 		}
 		assert_int_equal(sl_store_offset_for_ts(p, from + 4000, &off, &ts), 0);
@@ -257,10 +261,10 @@ static void offsets_by_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(by_bytes),       cmocka_unit_test(by_time),
-	        cmocka_unit_test(by_a_fast_clock), cmocka_unit_test(rolls_by_time),
-	        cmocka_unit_test(by_the_budget),  cmocka_unit_test(a_held_segment_stays),
-	        cmocka_unit_test(offsets_by_time),
+		cmocka_unit_test(by_bytes),        cmocka_unit_test(by_time),
+		cmocka_unit_test(by_a_fast_clock), cmocka_unit_test(rolls_by_time),
+		cmocka_unit_test(by_the_budget),   cmocka_unit_test(a_held_segment_stays),
+		cmocka_unit_test(offsets_by_time),
 	};
 
 	return cmocka_run_group_tests_name("retention", tests, NULL, NULL);

@@ -6,7 +6,7 @@
 #include "io.h"
 #include "platform/record/check.h"
 
-#define WINDOW (4u << 20)
+#define WINDOW      (4u << 20)
 #define RESIDUE_MAX (4u << 20)
 
 /* At least `n` bytes at pos in memory, or as many as there are below end_pos. */
@@ -23,9 +23,11 @@ static const uint8_t *view(struct sl_scan *s, uint32_t pos, uint32_t n, uint32_t
 		}
 		s->at = pos;
 		s->len = 0;
-		int64_t got = s->buf ? sl_io_pread_all(s->fd, s->buf,
-						       SL_MIN(s->cap, s->end_pos - SL_MIN(pos, s->end_pos)), pos)
-				     : -1;
+		int64_t got =
+			s->buf ? sl_io_pread_all(
+					 s->fd, s->buf,
+					 SL_MIN(s->cap, s->end_pos - SL_MIN(pos, s->end_pos)), pos)
+			       : -1;
 		if (got > 0) {
 			s->len = (uint32_t)got;
 			s->scanned += (uint64_t)got;

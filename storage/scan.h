@@ -23,16 +23,16 @@ enum sl_scan_stop {
 struct sl_scan {
 	/* in */
 	int fd;
-	uint32_t end_pos;   /* bytes to look at */
-	int64_t end_off;    /* stop before a batch at or beyond; INT64_MAX */
-	bool strict;        /* offsets follow without a gap, as our own do */
+	uint32_t end_pos; /* bytes to look at */
+	int64_t end_off;  /* stop before a batch at or beyond; INT64_MAX */
+	bool strict;      /* offsets follow without a gap, as our own do */
 	void (*batch)(void *arg, const uint8_t *b, uint32_t pos, uint32_t total);
 	void *arg;
 	/* in and out */
 	uint32_t pos;
 	int64_t next_off;
 	/* out */
-	uint64_t scanned;   /* bytes read, added */
+	uint64_t scanned; /* bytes read, added */
 	/* private */
 	uint8_t *buf;
 	uint32_t cap, at, len;

@@ -28,7 +28,8 @@ static struct file make(uint32_t n, uint32_t bytes)
 
 static struct sl_scan scan(const struct file *f, uint32_t end)
 {
-	return (struct sl_scan){.fd = f->fd, .end_pos = end, .end_off = INT64_MAX, .strict = true, .next_off = 10};
+	return (struct sl_scan){
+		.fd = f->fd, .end_pos = end, .end_off = INT64_MAX, .strict = true, .next_off = 10};
 }
 
 static void flip(const struct file *f, uint32_t pos)

@@ -51,7 +51,8 @@ int sl_seg_extend(struct sl_part *p, struct sl_seg *g, uint32_t to)
 	int err = p->store->io->prealloc(g->wfd, alloc, to, to - alloc <= SL_EXTENT_WRITTEN);
 	if (err) {
 		if (ftruncate(g->wfd, alloc))
-			sl_log(SL_LOG_DEBUG, "storage", "%s: truncate: %s", p->dir, strerror(errno));
+			sl_log(SL_LOG_DEBUG, "storage", "%s: truncate: %s", p->dir,
+			       strerror(errno));
 		return err;
 	}
 	atomic_fetch_add(&p->store->log_bytes, to - alloc);
@@ -89,7 +90,8 @@ void sl_part_pstate_name(const struct sl_part *p, char *buf, size_t cap)
 	snprintf(buf, cap, "%s-%d", id, p->pub.id);
 }
 
-/* Kafka's loader takes the newest that fits a segment; older ones than the last two are of no use. */
+/* Kafka's loader takes the newest that fits a segment; older ones than the last two are of no use.
+ */
 static void prune_snapshots(struct sl_part *p)
 {
 	int64_t newest[SNAPSHOTS_KEPT];
@@ -180,7 +182,8 @@ void sl_seg_remove(struct sl_part *p, struct sl_seg *g, bool recycle)
 	uint32_t size = sl_seg_size(g);
 
 	sl_segname(p->dir, g->base, ".log", name);
-	if (!recycle || !sl_stock_put(s, s->dir.log_fd, name, SL_MAX(g->end - 1, g->old_max), size)) {
+	if (!recycle ||
+	    !sl_stock_put(s, s->dir.log_fd, name, SL_MAX(g->end - 1, g->old_max), size)) {
 		unlinkat(s->dir.log_fd, name, 0);
 		atomic_fetch_sub(&s->log_bytes, size);
 	}

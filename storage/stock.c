@@ -50,7 +50,8 @@ void sl_stock_load(struct sl_store *s)
 		bool ok = sscanf(e->d_name, "%" SCNd64 "-%" SCNu64, &max, &nr) == 2 && max >= 0 &&
 			  strlen(e->d_name) < sizeof(hk->stock[0].name) &&
 			  hk->stock_cnt < SL_STOCK_MAX &&
-			  fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+			  fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			  S_ISREG(st.st_mode);
 		if (!ok) {
 			unlinkat(fd, e->d_name, 0);
 			continue;

@@ -14,7 +14,7 @@
 #include "store_int.h"
 
 #define DEFAULT_STRIPE_DIR "/dev/shm"
-#define PID_FILE "producer-ids"
+#define PID_FILE           "producer-ids"
 
 int64_t sl_store_now_ms(const struct sl_store *s)
 {
@@ -70,7 +70,8 @@ void sl_store_ring(struct sl_store *s)
 static int check_cfg(const struct sl_store_cfg *c, char *err, size_t len)
 {
 	if (!c->data || c->writers == 0 || c->writers > SL_STORE_WRITERS_MAX) {
-		snprintf(err, len, "data directory and 1 to %d writers are needed", SL_STORE_WRITERS_MAX);
+		snprintf(err, len, "data directory and 1 to %d writers are needed",
+			 SL_STORE_WRITERS_MAX);
 		return -EINVAL;
 	}
 	if (c->stripe_bytes / c->writers < SL_STRIPE_MIN_BYTES) {
@@ -120,12 +121,12 @@ static int add_to_journal(struct sl_part *p, void *arg)
 	struct sl_store *s = arg;
 	const struct sl_seg *g = atomic_load(&p->active);
 	struct sl_tail_mark m = {
-	        .part = p->pub.id,
-	        .fresh = g->fresh,
-	        .seg_base = g->base,
-	        .end_pos = sl_seg_size(g),
-	        .synced = sl_part_synced(p),
-	        .bytes = p->tail_blk,
+		.part = p->pub.id,
+		.fresh = g->fresh,
+		.seg_base = g->base,
+		.end_pos = sl_seg_size(g),
+		.synced = sl_part_synced(p),
+		.bytes = p->tail_blk,
 	};
 
 	memcpy(m.topic_id, p->pub.topic->id, 16);
@@ -179,8 +180,8 @@ static int make_stripes(struct sl_store *s, char *err_text, size_t errlen)
 	if (!err)
 		err = sl_arena_publish(&s->arena);
 	if (err)
-		snprintf(err_text, errlen, "%" PRIu64 " MiB of stripes in %s: %s", s->cfg.stripe_bytes >> 20,
-			 s->stripe_dir, strerror(-err));
+		snprintf(err_text, errlen, "%" PRIu64 " MiB of stripes in %s: %s",
+			 s->cfg.stripe_bytes >> 20, s->stripe_dir, strerror(-err));
 	return err;
 }
 
@@ -189,7 +190,8 @@ static int pick_io(struct sl_store *s, char *err_text, size_t errlen)
 	s->io = sl_io_pick(s->cfg.io);
 	if (s->io)
 		return 0;
-	snprintf(err_text, errlen, "I/O back end %s is not usable here", s->cfg.io ? s->cfg.io : "");
+	snprintf(err_text, errlen, "I/O back end %s is not usable here",
+		 s->cfg.io ? s->cfg.io : "");
 	return -ENOTSUP;
 }
 
@@ -276,7 +278,8 @@ int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store **ret_store,
 	struct sl_store_recovery rec = {0};
 	char text[256] = "";
 	int err = check_cfg(cfg, text, sizeof(text));
-	struct sl_store *s = err ? NULL : aligned_alloc(SL_CACHELINE, SL_ALIGN_UP(sizeof(*s), SL_CACHELINE));
+	struct sl_store *s =
+		err ? NULL : aligned_alloc(SL_CACHELINE, SL_ALIGN_UP(sizeof(*s), SL_CACHELINE));
 
 	if (!err && !s)
 		err = -ENOMEM;
@@ -337,7 +340,8 @@ static int close_part(struct sl_part *p, void *arg)
 		memcpy(p->tail_blk, p->tail_st->mem + p->tail_st->used - tail, tail);
 	g->fresh = true;
 	if (err) {
-		sl_log(SL_LOG_ERROR, "storage", "%s: not closed cleanly: %s", p->dir, strerror(-err));
+		sl_log(SL_LOG_ERROR, "storage", "%s: not closed cleanly: %s", p->dir,
+		       strerror(-err));
 		*ok = false;
 	}
 	return 0;
@@ -382,7 +386,8 @@ int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid)
 	int err = 0;
 
 	pthread_mutex_lock(&s->create_lock);
-	if (s->pid_next == s->pid_end) { /* the next block is durable before its first id is given */
+	if (s->pid_next ==
+	    s->pid_end) { /* the next block is durable before its first id is given */
 		char *text = NULL, out[32];
 		int64_t from = 0;
 		err = sl_file_read(s->dir.state_fd, PID_FILE, 64, &text, NULL);

@@ -17,9 +17,9 @@
 #include "stripe.h"
 #include "tail.h"
 
-#define SL_ROUND_PARTS 64u /* partitions in one group sync */
-#define SL_STOCK_MAX 8u    /* recycled files kept */
-#define SL_PID_BLOCK 1000  /* producer ids made durable at a time */
+#define SL_ROUND_PARTS 64u  /* partitions in one group sync */
+#define SL_STOCK_MAX   8u   /* recycled files kept */
+#define SL_PID_BLOCK   1000 /* producer ids made durable at a time */
 
 /* ---- writers --------------------------------------------------------------------------------- */
 
@@ -27,12 +27,12 @@ enum sl_req_kind { SL_RK_STRIPE, SL_RK_SLOT, SL_RK_SYNC, SL_RK_JOURNAL };
 
 struct sl_round_part { /* one partition in a group sync */
 	struct sl_part *p;
-	struct sl_seg *seg;    /* active when the round began */
-	int64_t target_abs;    /* bytes that must be in the file */
-	int64_t target_off;    /* log end that becomes `synced` */
-	uint8_t *block;        /* SL_IO_BLOCK: copy of the unfinished block on its way to the file */
-	uint8_t *slot;         /* SL_TAIL_SLOT: on its way to the journal */
-	bool block_busy;       /* block is being written */
+	struct sl_seg *seg; /* active when the round began */
+	int64_t target_abs; /* bytes that must be in the file */
+	int64_t target_off; /* log end that becomes `synced` */
+	uint8_t *block;     /* SL_IO_BLOCK: copy of the unfinished block on its way to the file */
+	uint8_t *slot;      /* SL_TAIL_SLOT: on its way to the journal */
+	bool block_busy;    /* block is being written */
 	bool slot_done, failed;
 	struct sl_io_req slot_req;
 	struct sl_io_req sync_req[SL_CLOSING_MAX + 1];
@@ -43,11 +43,11 @@ enum sl_round_phase { SL_ROUND_IDLE, SL_ROUND_WRITE, SL_ROUND_SYNC };
 struct sl_round {
 	enum sl_round_phase phase;
 	unsigned cnt;
-	unsigned pending;      /* sync requests under way */
+	unsigned pending; /* sync requests under way */
 	bool journal_failed;
 	struct sl_io_req journal_req;
 	struct sl_round_part part[SL_ROUND_PARTS];
-	uint8_t *mem;          /* blocks and slots */
+	uint8_t *mem; /* blocks and slots */
 };
 
 struct sl_store_writer {
@@ -62,9 +62,9 @@ struct sl_store_writer {
 
 	/* the writer thread */
 	struct sl_io *io SL_ALIGNED(SL_CACHELINE);
-	unsigned inflight;      /* requests of all kinds */
-	bool ring_pending;      /* something was published since the last ring */
-	uint32_t tails;         /* partitions that have a stripe */
+	unsigned inflight; /* requests of all kinds */
+	bool ring_pending; /* something was published since the last ring */
+	uint32_t tails;    /* partitions that have a stripe */
 	bool draining;
 	unsigned idle_polls;
 	struct sl_part *dirty_head, *dirty_tail; /* unsynced bytes, oldest first */
@@ -102,7 +102,8 @@ uint64_t sl_round_due(const struct sl_store_writer *w);
 int sl_writer_init(struct sl_store_writer *w, struct sl_store *s, unsigned idx);
 void sl_writer_fini(struct sl_store_writer *w); /* accepts zeroed */
 
-/* ---- housekeeper ------------------------------------------------------------------------------ */
+/* ---- housekeeper ------------------------------------------------------------------------------
+ */
 
 struct sl_stock { /* a file kept for its blocks */
 	char name[64];
@@ -118,26 +119,27 @@ struct sl_hk {
 	struct sl_part *pending; /* to be tried again */
 	uint64_t next_retry_ns, next_retention_ns, next_checkpoint_ns;
 	uint64_t spare_seq;
-	int64_t checkpoint_sum;  /* of the last checkpoints: nothing moved, nothing written */
+	int64_t checkpoint_sum; /* of the last checkpoints: nothing moved, nothing written */
 	struct sl_stock stock[SL_STOCK_MAX];
 	unsigned stock_cnt;
 	struct sl_log_limit full_lines; /* a full disk must not fill a log */
 };
 
-/* ---- the store --------------------------------------------------------------------------------- */
+/* ---- the store ---------------------------------------------------------------------------------
+ */
 
 struct sl_store {
 	struct sl_store_cfg cfg;
 	char *stripe_dir;
 	struct sl_layout dir;
 	const struct sl_io_ops *io;
-	_Atomic bool direct;      /* O_DIRECT works here */
+	_Atomic bool direct; /* O_DIRECT works here */
 	struct sl_arena arena;
 	struct sl_tail tail;
 	struct sl_store_writer *writer;
 
 	pthread_rwlock_t topics_lock;
-	struct sl_topic **topic;  /* sorted by name */
+	struct sl_topic **topic; /* sorted by name */
 	uint32_t topic_cnt, topic_cap, part_cnt;
 	pthread_mutex_t create_lock; /* topics file, journal growth, producer ids */
 	int64_t pid_next, pid_end;
@@ -167,8 +169,8 @@ SL_MUST_CHECK int sl_topics_insert(struct sl_store *s, struct sl_topic *t);
 /* segfile.c: segment files and what belongs to them; housekeeping and control; they block */
 SL_MUST_CHECK int sl_seg_open_active(struct sl_part *p, struct sl_seg *g);
 SL_MUST_CHECK int sl_seg_extend(struct sl_part *p, struct sl_seg *g, uint32_t to);
-/* After the writer's last sync: cut to size, index, snapshot, close. `sync`, here and below: durable
- * on return; else the caller syncs the file system. */
+/* After the writer's last sync: cut to size, index, snapshot, close. `sync`, here and below:
+ * durable on return; else the caller syncs the file system. */
 SL_MUST_CHECK int sl_seg_finish(struct sl_part *p, struct sl_seg *g, bool sync);
 SL_MUST_CHECK int sl_seg_store_index(struct sl_part *p, struct sl_seg *g, bool sync);
 /* Deletes the files of a segment, or gives the .log to the stock. */

@@ -84,7 +84,8 @@ static void another_gateways_log_is_refused(void **state)
 	snprintf(path, sizeof(path), "%s/log/meta.properties", t.data);
 	FILE *f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(f, "cluster.id=AAAAAAAAQACAAAAAAAAAAA\ndirectory.id=BAAAAAAAQACAAAAAAAAAAA\nnode.id=1\n"
+	fprintf(f, "cluster.id=AAAAAAAAQACAAAAAAAAAAA\ndirectory.id=BAAAAAAAQACAAAAAAAAAAA\nnode."
+		   "id=1\n"
 		   "version=1\n");
 	fclose(f);
 	assert_int_equal(sl_store_open(&t.cfg, &t.s, NULL, t.err, sizeof(t.err)), -ENOTUNIQ);
@@ -137,7 +138,8 @@ static void rolls_and_sizes(void **state)
 	struct sl_part *p = tu_topic(&t, "big", 1, &cfg);
 	int64_t at[200];
 	for (uint64_t i = 0; i < 200; i++)
-		at[i] = tu_append(&t, p, 1, sizes[i * 7 % 6], i, i % 9 ? SL_ACK_LOGGED : SL_ACK_SYNCED);
+		at[i] = tu_append(&t, p, 1, sizes[i * 7 % 6], i,
+				  i % 9 ? SL_ACK_LOGGED : SL_ACK_SYNCED);
 	for (uint64_t i = 0; i < 200; i++)
 		tu_check(p, at[i], at[i] + 1, 1, sizes[i * 7 % 6], i, t.now_ms);
 	tu_sync(&t, p);
@@ -160,7 +162,10 @@ static void limits_of_reading(void **state)
 	struct sl_part *p = tu_topic(&t, "r", 1, NULL);
 	for (uint64_t i = 0; i < 10; i++)
 		tu_append(&t, p, 3, 100, i, SL_ACK_LOGGED);
-	struct sl_read rd = {.offset = 31, .buf = buf, .cap = sizeof(buf), .max_bytes = 4096,
+	struct sl_read rd = {.offset = 31,
+			     .buf = buf,
+			     .cap = sizeof(buf),
+			     .max_bytes = 4096,
 			     .max_offset = INT64_MAX};
 	assert_int_equal(sl_store_read_tail(p, &rd), -ERANGE);
 	rd.offset = -1;
@@ -300,7 +305,10 @@ static void counts_and_refusals(void **state)
 	tu_open(&t);
 	struct sl_part *p = tu_topic(&t, "c", 1, NULL);
 	tu_append(&t, p, 7, 100, 1, SL_ACK_LOGGED);
-	struct sl_append a = {.part = p, .batch = buf, .records = 1, .producer_id = -1,
+	struct sl_append a = {.part = p,
+			      .batch = buf,
+			      .records = 1,
+			      .producer_id = -1,
 			      .origin = SL_ORIGIN_KAFKA};
 	a.len = tu_batch(buf, 1, 1100000, 1, t.now_ms);
 	assert_int_equal(sl_store_append(t.w, &a), -EMSGSIZE);
@@ -316,7 +324,8 @@ static void counts_and_refusals(void **state)
 	assert_int_equal(c->writer[0].failed[SL_ORIGIN_KAFKA][SL_APPEND_DELETED], 1);
 	atomic_store(&p->pub.state, SL_PART_OK);
 	tu_close(&t, true);
-	/* an append that was published, but not counted, when the process died; and one that was not */
+	/* an append that was published, but not counted, when the process died; and one that was
+	 * not */
 	struct sl_ctr_writer *w = &c->writer[0];
 	uint32_t id;
 	tu_open(&t);
@@ -377,14 +386,14 @@ static void wakers_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(refuses_bad_settings),
-	        cmocka_unit_test(second_open_is_refused),
-	        cmocka_unit_test(newer_format_is_refused),
-	        cmocka_unit_test(another_gateways_log_is_refused),
-	        cmocka_unit_test(topics),
-	        cmocka_unit_test(producer_ids_never_repeat),
-	        cmocka_unit_test(counts_and_refusals),
-	        cmocka_unit_test(wakers_ring),
+		cmocka_unit_test(refuses_bad_settings),
+		cmocka_unit_test(second_open_is_refused),
+		cmocka_unit_test(newer_format_is_refused),
+		cmocka_unit_test(another_gateways_log_is_refused),
+		cmocka_unit_test(topics),
+		cmocka_unit_test(producer_ids_never_repeat),
+		cmocka_unit_test(counts_and_refusals),
+		cmocka_unit_test(wakers_ring),
 	};
 	int bad = cmocka_run_group_tests_name("store", tests, NULL, NULL);
 
@@ -395,9 +404,9 @@ int main(void)
 		}
 		void *io = (void *)(uintptr_t)ios[i];
 		const struct CMUnitTest each[] = {
-		        cmocka_unit_test_prestate(round_trip, io),
-		        cmocka_unit_test_prestate(rolls_and_sizes, io),
-		        cmocka_unit_test_prestate(limits_of_reading, io),
+			cmocka_unit_test_prestate(round_trip, io),
+			cmocka_unit_test_prestate(rolls_and_sizes, io),
+			cmocka_unit_test_prestate(limits_of_reading, io),
 		};
 		bad += cmocka_run_group_tests_name(ios[i], each, NULL, NULL);
 	}

@@ -86,7 +86,8 @@ static void plan(struct sl_shdr *h, unsigned writers, uint64_t bytes)
 	h->desc_off = HDR_BYTES;
 	h->end_off = HDR_BYTES + (uint64_t)writers * h->units * sizeof(struct sl_sdesc);
 	/* the memory starts on a hugepage boundary, and the file is whole hugepages */
-	h->mem_off = SL_ALIGN_UP(h->end_off + SL_STRIPE_ENDS * sizeof(struct sl_send), SL_STRIPE_CHUNK);
+	h->mem_off =
+		SL_ALIGN_UP(h->end_off + SL_STRIPE_ENDS * sizeof(struct sl_send), SL_STRIPE_CHUNK);
 	h->total = h->mem_off + (uint64_t)writers * h->units * SL_STRIPE_UNIT;
 }
 
@@ -104,7 +105,8 @@ static int map_file(struct sl_arena *a, const char *tmp, struct sl_shdr *h)
 	if (!err && fallocate(fd, 0, 0, (off_t)h->total))
 		err = -errno;
 	if (!err) {
-		a->map = mmap(NULL, h->total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+		a->map = mmap(NULL, h->total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+			      0);
 		err = a->map == MAP_FAILED ? -errno : 0;
 		if (err)
 			a->map = NULL;
@@ -192,8 +194,9 @@ static int check_old(const struct sl_arena_old *o, const char *directory_id, uin
 	    memcmp(h->directory_id, directory_id, SL_UUID_TEXT) || memcmp(h->boot_id, boot, 40))
 		return -ESTALE;
 	uint64_t units = (uint64_t)h->writers * h->units;
-	if (h->writers == 0 || h->writers > SL_STORE_WRITERS_MAX || h->unit_bytes != SL_STRIPE_UNIT ||
-	    h->units % SL_STRIPE_UNITS || h->total > o->map_bytes || h->desc_off != HDR_BYTES ||
+	if (h->writers == 0 || h->writers > SL_STORE_WRITERS_MAX ||
+	    h->unit_bytes != SL_STRIPE_UNIT || h->units % SL_STRIPE_UNITS ||
+	    h->total > o->map_bytes || h->desc_off != HDR_BYTES ||
 	    h->end_off < h->desc_off + units * sizeof(struct sl_sdesc) ||
 	    h->mem_off < h->end_off + SL_STRIPE_ENDS * sizeof(struct sl_send) ||
 	    h->mem_off + units * SL_STRIPE_UNIT > h->total)
@@ -201,7 +204,8 @@ static int check_old(const struct sl_arena_old *o, const char *directory_id, uin
 	return 0;
 }
 
-int sl_arena_old_open(struct sl_arena_old *o, const char *dir, const char *directory_id, uint64_t run)
+int sl_arena_old_open(struct sl_arena_old *o, const char *dir, const char *directory_id,
+		      uint64_t run)
 {
 	char path[80];
 	struct stat st;
@@ -282,8 +286,8 @@ int sl_arena_old_ends(const struct sl_arena_old *o, int (*fn)(const struct sl_se
 	const struct sl_send *e = (const struct sl_send *)(const void *)(o->map + o->hdr->end_off);
 
 	for (uint32_t i = 0; i < SL_STRIPE_ENDS; i++, e++) {
-		if (e->crc == 0 || e->crc != end_crc(e) || e->pos >= 1ull << 31 || e->seg_base < 0 ||
-		    e->offset < e->seg_base)
+		if (e->crc == 0 || e->crc != end_crc(e) || e->pos >= 1ull << 31 ||
+		    e->seg_base < 0 || e->offset < e->seg_base)
 			continue;
 		int err = fn(e, arg);
 		if (err)
@@ -343,9 +347,9 @@ static bool empty_chunk(struct sl_pool *p, uint32_t c,
 		if (taken_back(st))
 			continue;
 		/* acquire: pairs with the release of the last reader's unpin */
-		if (!atomic_compare_exchange_strong_explicit(&st->pins, &none, SL_STRIPE_PINNED_BACK,
-							     memory_order_acquire,
-							     memory_order_relaxed))
+		if (!atomic_compare_exchange_strong_explicit(
+			    &st->pins, &none, SL_STRIPE_PINNED_BACK, memory_order_acquire,
+			    memory_order_relaxed))
 			return false;
 		reclaim(st, true, arg);
 	}
@@ -355,7 +359,8 @@ static bool empty_chunk(struct sl_pool *p, uint32_t c,
 static void fifo_remove(struct sl_pool *p, uint32_t at)
 {
 	for (uint32_t i = at; i + 1 < p->fifo_cnt; i++)
-		p->fifo[(p->fifo_head + i) % p->chunks] = p->fifo[(p->fifo_head + i + 1) % p->chunks];
+		p->fifo[(p->fifo_head + i) % p->chunks] =
+			p->fifo[(p->fifo_head + i + 1) % p->chunks];
 	p->fifo_cnt--;
 }
 
@@ -399,8 +404,8 @@ struct sl_stripe *sl_pool_alloc(struct sl_pool *p, uint32_t cls,
 	return st;
 }
 
-void sl_pool_each_old(struct sl_pool *p, uint32_t chunks, void (*fn)(struct sl_stripe *st, void *arg),
-		      void *arg)
+void sl_pool_each_old(struct sl_pool *p, uint32_t chunks,
+		      void (*fn)(struct sl_stripe *st, void *arg), void *arg)
 {
 	for (uint32_t i = 0; i < SL_MIN(chunks, p->fifo_cnt); i++) {
 		uint32_t c = p->fifo[(p->fifo_head + i) % p->chunks];

@@ -61,7 +61,8 @@ static void last_runs_file(void **state)
 	assert_int_equal(sl_arena_old_open(&o, dir, id, 7), -ENOENT); /* not published yet */
 	assert_int_equal(sl_arena_publish(&a), 0);
 	struct sl_sdesc *d = &a.pool[0].desc[8];
-	*d = (struct sl_sdesc){.bytes = 128 << 10, .file_pos = 4096, .seg_base = 5, .base_offset = 9};
+	*d = (struct sl_sdesc){
+		.bytes = 128 << 10, .file_pos = 4096, .seg_base = 5, .base_offset = 9};
 	atomic_store(&d->used, 100);
 	atomic_store(&d->state, SL_SD_OPEN);
 	assert_int_equal(sl_arena_old_open(&o, dir, id, 6), -ESTALE);
@@ -74,10 +75,14 @@ static void last_runs_file(void **state)
 		uint32_t bytes, head, used;
 		uint64_t pos;
 		int64_t seg, base;
-	} bad[] = {{100, 0, 10, 0, 0, 0},           {128 << 10, 0, (128 << 10) + 1, 0, 0, 0},
-		   {128 << 10, 4096, 5000, 0, 0, 0}, {128 << 10, 50, 40, 0, 0, 0},
-		   {128 << 10, 0, 10, 7, 0, 0},      {128 << 10, 0, 10, 1ull << 40, 0, 0},
-		   {128 << 10, 0, 10, 0, -1, 0},     {128 << 10, 0, 10, 0, 8, 7},
+	} bad[] = {{100, 0, 10, 0, 0, 0},
+		   {128 << 10, 0, (128 << 10) + 1, 0, 0, 0},
+		   {128 << 10, 4096, 5000, 0, 0, 0},
+		   {128 << 10, 50, 40, 0, 0, 0},
+		   {128 << 10, 0, 10, 7, 0, 0},
+		   {128 << 10, 0, 10, 1ull << 40, 0, 0},
+		   {128 << 10, 0, 10, 0, -1, 0},
+		   {128 << 10, 0, 10, 0, 8, 7},
 		   {2 << 20, 0, 10, 0, 0, 0}};
 	for (size_t i = 0; i < SL_ARRAY_SIZE(bad); i++) {
 		d->bytes = bad[i].bytes;
@@ -210,10 +215,10 @@ static void pinned_memory_does_not_change(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(sizes),
-	        cmocka_unit_test(last_runs_file),
-	        cmocka_unit_test(handing_out),
-	        cmocka_unit_test(pinned_memory_does_not_change),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(last_runs_file),
+		cmocka_unit_test(handing_out),
+		cmocka_unit_test(pinned_memory_does_not_change),
 	};
 
 	return cmocka_run_group_tests_name("stripe", tests, make_dir, drop_dir);

@@ -86,12 +86,12 @@ static void write_slot(struct sl_store_writer *w, struct sl_round_part *rp)
 	struct sl_part *p = rp->p;
 	const struct sl_stripe *st = p->tail_st;
 	struct sl_tail_mark m = {
-	        .part = p->pub.id,
-	        .fresh = rp->seg->fresh,
-	        .seg_base = rp->seg->base,
-	        .end_pos = sl_seg_size(rp->seg),
-	        .synced = rp->target_off,
-	        .seq = ++p->journal_seq,
+		.part = p->pub.id,
+		.fresh = rp->seg->fresh,
+		.seg_base = rp->seg->base,
+		.end_pos = sl_seg_size(rp->seg),
+		.synced = rp->target_off,
+		.seq = ++p->journal_seq,
 	};
 	uint32_t tail = (uint32_t)(m.end_pos % SL_IO_BLOCK);
 
@@ -99,13 +99,13 @@ static void write_slot(struct sl_store_writer *w, struct sl_round_part *rp)
 	SL_ASSERT(tail == 0 || !st || st->seg == rp->seg);
 	m.bytes = st && tail ? st->mem + st->used - tail : p->tail_blk;
 	rp->slot_req = (struct sl_io_req){
-	        .op = SL_IO_WRITE,
-	        .kind = SL_RK_SLOT,
-	        .fd = w->store->tail.fd,
-	        .buf = rp->slot,
-	        .len = sl_tail_fill(&m, rp->slot),
-	        .off = sl_tail_off(p->journal_slot, m.seq),
-	        .owner = rp,
+		.op = SL_IO_WRITE,
+		.kind = SL_RK_SLOT,
+		.fd = w->store->tail.fd,
+		.buf = rp->slot,
+		.len = sl_tail_fill(&m, rp->slot),
+		.off = sl_tail_off(p->journal_slot, m.seq),
+		.owner = rp,
 	};
 	w->inflight++;
 	w->store->io->submit(w->io, &rp->slot_req);

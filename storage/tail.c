@@ -23,15 +23,15 @@ static uint32_t slot_crc(const struct sl_tail_slot *s, const uint8_t *bytes)
 uint32_t sl_tail_fill(const struct sl_tail_mark *m, uint8_t *buf)
 {
 	struct sl_tail_slot s = {
-	        .magic = SL_TAIL_MAGIC,
-	        .version = SL_TAIL_VERSION,
-	        .flags = m->fresh ? SL_TAIL_FRESH : 0,
-	        .part = m->part,
-	        .len = (uint32_t)(m->end_pos % SL_IO_BLOCK),
-	        .seg_base = m->seg_base,
-	        .block_pos = SL_ALIGN_DOWN(m->end_pos, SL_IO_BLOCK),
-	        .synced = m->synced,
-	        .seq = m->seq,
+		.magic = SL_TAIL_MAGIC,
+		.version = SL_TAIL_VERSION,
+		.flags = m->fresh ? SL_TAIL_FRESH : 0,
+		.part = m->part,
+		.len = (uint32_t)(m->end_pos % SL_IO_BLOCK),
+		.seg_base = m->seg_base,
+		.block_pos = SL_ALIGN_DOWN(m->end_pos, SL_IO_BLOCK),
+		.synced = m->synced,
+		.seq = m->seq,
 	};
 	uint32_t total = (uint32_t)SL_ALIGN_UP(sizeof(s) + s.len, SL_IO_BLOCK);
 

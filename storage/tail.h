@@ -21,11 +21,11 @@
 #include "io.h"
 #include "layout.h"
 
-#define SL_TAIL_FILE "tail"
-#define SL_TAIL_MAGIC 0x4c494154u /* "TAIL" */
+#define SL_TAIL_FILE    "tail"
+#define SL_TAIL_MAGIC   0x4c494154u /* "TAIL" */
 #define SL_TAIL_VERSION 1u
-#define SL_TAIL_SLOT 8192u        /* bytes of a slot in the file and of its buffer */
-#define SL_TAIL_FRESH 1u          /* flag: the segment file held nothing older */
+#define SL_TAIL_SLOT    8192u /* bytes of a slot in the file and of its buffer */
+#define SL_TAIL_FRESH   1u    /* flag: the segment file held nothing older */
 
 struct sl_tail_slot { /* host byte order; the block's bytes follow */
 	uint32_t magic;
@@ -33,12 +33,12 @@ struct sl_tail_slot { /* host byte order; the block's bytes follow */
 	uint16_t flags;
 	uint8_t topic_id[16];
 	int32_t part;
-	uint32_t len;          /* bytes of the block that follow, < SL_IO_BLOCK */
+	uint32_t len; /* bytes of the block that follow, < SL_IO_BLOCK */
 	int64_t seg_base;
-	uint64_t block_pos;    /* of the block in the segment; the log ended at block_pos + len */
-	int64_t synced;        /* log end that this sync makes durable */
-	uint64_t seq;          /* rises with each slot of a partition */
-	uint32_t crc;          /* CRC-32C of header (this field 0) and bytes */
+	uint64_t block_pos; /* of the block in the segment; the log ended at block_pos + len */
+	int64_t synced;     /* log end that this sync makes durable */
+	uint64_t seq;       /* rises with each slot of a partition */
+	uint32_t crc;       /* CRC-32C of header (this field 0) and bytes */
 	uint32_t zero;
 };
 _Static_assert(sizeof(struct sl_tail_slot) == 72, "docs/formats/tail-journal.md");
@@ -56,7 +56,7 @@ struct sl_tail_mark {
 	int32_t part;
 	bool fresh;
 	int64_t seg_base;
-	uint64_t end_pos;  /* bytes of the segment below the end */
+	uint64_t end_pos; /* bytes of the segment below the end */
 	int64_t synced;
 	uint64_t seq;
 	const uint8_t *bytes; /* end_pos % SL_IO_BLOCK of them: borrowed */

@@ -11,8 +11,13 @@ static uint8_t block[SL_IO_BLOCK];
 
 static struct sl_tail_mark mark(uint64_t end_pos, uint64_t seq)
 {
-	struct sl_tail_mark m = {.part = 3, .fresh = true, .seg_base = 10, .end_pos = end_pos,
-				 .synced = 99, .seq = seq, .bytes = block};
+	struct sl_tail_mark m = {.part = 3,
+				 .fresh = true,
+				 .seg_base = 10,
+				 .end_pos = end_pos,
+				 .synced = 99,
+				 .seq = seq,
+				 .bytes = block};
 
 	memset(m.topic_id, 0xab, 16);
 	for (size_t i = 0; i < sizeof(block); i++)
@@ -30,8 +35,9 @@ static void round_trip(void **state)
 	for (size_t i = 0; i < SL_ARRAY_SIZE(tails); i++) {
 		struct sl_tail_mark m = mark(8 * SL_IO_BLOCK + tails[i], 5);
 		uint32_t n = sl_tail_fill(&m, buf);
-		assert_int_equal(n, tails[i] + sizeof(struct sl_tail_slot) <= SL_IO_BLOCK ? SL_IO_BLOCK
-											   : SL_TAIL_SLOT);
+		assert_int_equal(n, tails[i] + sizeof(struct sl_tail_slot) <= SL_IO_BLOCK
+					    ? SL_IO_BLOCK
+					    : SL_TAIL_SLOT);
 		assert_true(sl_tail_parse(buf, &got));
 		assert_int_equal(got.end_pos, m.end_pos);
 		assert_int_equal(got.synced, 99);
@@ -63,7 +69,8 @@ static void torn_slots(void **state)
 		memcpy(torn + from * 512, old + from * 512, 512); /* one did not */
 		whole = sl_tail_parse(torn, &got);
 		/* without its first sector it is still the old one: the log only grows */
-		assert_true(!whole || from == 0 || !memcmp(fresh + from * 512, old + from * 512, 512));
+		assert_true(!whole || from == 0 ||
+			    !memcmp(fresh + from * 512, old + from * 512, 512));
 	}
 	memset(torn, 0, sizeof(torn));
 	assert_false(sl_tail_parse(torn, &got));
@@ -124,9 +131,9 @@ static void journal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(round_trip),
-	        cmocka_unit_test(torn_slots),
-	        cmocka_unit_test(journal),
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(torn_slots),
+		cmocka_unit_test(journal),
 	};
 
 	return cmocka_run_group_tests_name("tail", tests, NULL, NULL);

@@ -70,16 +70,16 @@ static inline void tu_init(struct tu *t, const char *base, const char *io)
 	assert_int_equal(mkdir(t->shm, 0700), 0);
 	t->now_ms = 1700000000000ll;
 	t->cfg = (struct sl_store_cfg){
-	        .data = t->data,
-	        .stripe_dir = t->shm,
-	        .io = io,
-	        .writers = 1,
-	        .stripe_bytes = 16u << 20,
-	        .sync_interval_us = 1000,
-	        .flush_interval_ms = 50,
-	        .retention_check_ms = 20,
-	        .now_ms = tu_now,
-	        .now_arg = t,
+		.data = t->data,
+		.stripe_dir = t->shm,
+		.io = io,
+		.writers = 1,
+		.stripe_bytes = 16u << 20,
+		.sync_interval_us = 1000,
+		.flush_interval_ms = 50,
+		.retention_check_ms = 20,
+		.now_ms = tu_now,
+		.now_arg = t,
 	};
 	sl_log_set_level(SL_LOG_ERROR);
 }
@@ -96,7 +96,8 @@ static inline void tu_open(struct tu *t)
 static inline void tu_close(struct tu *t, bool clean)
 {
 	if (clean)
-		assert_int_equal(sl_store_writer_drain(t->w, sl_clock_mono_ns() + 20000000000ull), 0);
+		assert_int_equal(sl_store_writer_drain(t->w, sl_clock_mono_ns() + 20000000000ull),
+				 0);
 	sl_store_writer_detach(t->w);
 	sl_store_close(t->s, clean);
 	t->s = NULL;
@@ -118,7 +119,8 @@ static inline struct sl_part *tu_topic(struct tu *t, const char *name, uint32_t 
 
 	sl_topic_cfg_defaults(&c);
 	if (!topic)
-		assert_int_equal(sl_store_topic_create(t->s, name, parts, cfg ? cfg : &c, &topic), 0);
+		assert_int_equal(sl_store_topic_create(t->s, name, parts, cfg ? cfg : &c, &topic),
+				 0);
 	return sl_topic_part(topic, 0);
 }
 
@@ -131,7 +133,8 @@ static inline void tu_pump(struct tu *t)
 	poll(&pfd, 1, 1);
 }
 
-/* A batch of `n` records whose values are `bytes` long and follow from `tag`. Returns its length. */
+/* A batch of `n` records whose values are `bytes` long and follow from `tag`. Returns its length.
+ */
 static inline uint32_t tu_batch(uint8_t *buf, uint32_t n, uint32_t bytes, uint64_t tag, int64_t ts)
 {
 	struct sl_bb b;
@@ -168,14 +171,14 @@ static inline int64_t tu_append(struct tu *t, struct sl_part *p, uint32_t n, uin
 {
 	static uint8_t buf[TU_BATCH_CAP];
 	struct sl_append a = {
-	        .part = p,
-	        .batch = buf,
-	        .records = n,
-	        .producer_id = -1,
-	        .base_sequence = -1,
-	        .producer_epoch = -1,
-	        .origin = SL_ORIGIN_INGEST,
-	        .ack = (uint8_t)ack,
+		.part = p,
+		.batch = buf,
+		.records = n,
+		.producer_id = -1,
+		.base_sequence = -1,
+		.producer_epoch = -1,
+		.origin = SL_ORIGIN_INGEST,
+		.ack = (uint8_t)ack,
 	};
 
 	a.len = tu_batch(buf, n, bytes, tag, t->now_ms);
@@ -203,12 +206,12 @@ static inline uint32_t tu_read(struct sl_part *p, int64_t offset, bool disk, uin
 {
 	static uint8_t buf[TU_BATCH_CAP];
 	struct sl_read rd = {
-	        .offset = offset,
-	        .max_bytes = 1,
-	        .at_least_one = true,
-	        .buf = buf,
-	        .cap = sizeof(buf),
-	        .max_offset = INT64_MAX,
+		.offset = offset,
+		.max_bytes = 1,
+		.at_least_one = true,
+		.buf = buf,
+		.cap = sizeof(buf),
+		.max_offset = INT64_MAX,
 	};
 	int rc = disk ? sl_store_read(p, &rd) : sl_store_read_tail(p, &rd);
 
@@ -233,7 +236,8 @@ static inline void tu_check(struct sl_part *p, int64_t from, int64_t to, uint32_
 			fail_msg("offset %" PRId64 ": %s", off, strerror(-rc));
 		assert_int_equal(len, tu_batch(want, n, bytes, tag, ts));
 		assert_int_equal(sl_batch_base_offset(b), off);
-		if (memcmp(b + SL_BATCH_MAGIC_OFF, want + SL_BATCH_MAGIC_OFF, len - SL_BATCH_MAGIC_OFF))
+		if (memcmp(b + SL_BATCH_MAGIC_OFF, want + SL_BATCH_MAGIC_OFF,
+			   len - SL_BATCH_MAGIC_OFF))
 			fail_msg("offset %" PRId64 ": other bytes", off);
 	}
 }

@@ -20,7 +20,7 @@
 #include "platform/record/crc32c.h"
 #include "store_int.h"
 
-#define FILE_NAME "topics"
+#define FILE_NAME      "topics"
 #define LINE_MAX_BYTES 1024u
 #define FILE_MAX_BYTES (64u + SL_STORE_TOPICS_MAX * LINE_MAX_BYTES)
 
@@ -29,18 +29,21 @@ static const struct setting { /* one row per setting: its Kafka name and its pla
 	size_t off;
 	uint8_t bytes;
 } settings[] = {
-#define ROW(n, f) {n, offsetof(struct sl_topic_cfg, f), sizeof(((struct sl_topic_cfg *)0)->f)}
-        ROW("retention.ms", retention_ms),
-        ROW("retention.bytes", retention_bytes),
-        ROW("segment.bytes", segment_bytes),
-        ROW("segment.ms", segment_ms),
-        ROW("max.message.bytes", max_message_bytes),
-        ROW("index.interval.bytes", index_interval_bytes),
-        ROW("message.timestamp.before.max.ms", ts_before_max_ms),
-        ROW("message.timestamp.after.max.ms", ts_after_max_ms),
-        ROW("message.timestamp.type", ts_type),
-        ROW("compression.type", compression),
-        ROW("compact", compact),
+#define ROW(n, f)                                                                                  \
+	{                                                                                          \
+		n, offsetof(struct sl_topic_cfg, f), sizeof(((struct sl_topic_cfg *)0)->f)         \
+	}
+	ROW("retention.ms", retention_ms),
+	ROW("retention.bytes", retention_bytes),
+	ROW("segment.bytes", segment_bytes),
+	ROW("segment.ms", segment_ms),
+	ROW("max.message.bytes", max_message_bytes),
+	ROW("index.interval.bytes", index_interval_bytes),
+	ROW("message.timestamp.before.max.ms", ts_before_max_ms),
+	ROW("message.timestamp.after.max.ms", ts_after_max_ms),
+	ROW("message.timestamp.type", ts_type),
+	ROW("compression.type", compression),
+	ROW("compact", compact),
 #undef ROW
 };
 
@@ -258,7 +261,8 @@ static int rebuild(struct sl_store *s)
 		closedir(d);
 	sl_topic_cfg_defaults(&cfg);
 	for (size_t i = 0; i < cnt && !err; i++) {
-		sl_log(SL_LOG_WARN, "storage", "topic %s: known by its directories only, settings are the defaults",
+		sl_log(SL_LOG_WARN, "storage",
+		       "topic %s: known by its directories only, settings are the defaults",
 		       all[i].name);
 		err = add(s, all[i].name, all[i].id, (uint32_t)all[i].max_part + 1, &cfg);
 	}
@@ -284,9 +288,10 @@ static void report_unknown(struct sl_store *s)
 		    S_ISREG(st.st_mode))
 			continue;
 		const struct sl_topic *t =
-		        sl_partdir_parse(e->d_name, name, &part) ? find_exact(s, name) : NULL;
+			sl_partdir_parse(e->d_name, name, &part) ? find_exact(s, name) : NULL;
 		if (!t || (uint32_t)part >= t->part_cnt || !S_ISDIR(st.st_mode))
-			sl_log(SL_LOG_WARN, "storage", "log/%s belongs to no topic: left alone", e->d_name);
+			sl_log(SL_LOG_WARN, "storage", "log/%s belongs to no topic: left alone",
+			       e->d_name);
 	}
 	if (d)
 		closedir(d);
@@ -302,7 +307,8 @@ int sl_topics_load(struct sl_store *s)
 		err = parse(s, text, len);
 		free(text);
 		if (err == -EILSEQ)
-			sl_log(SL_LOG_WARN, "storage", "state/topics is damaged: read from the directories");
+			sl_log(SL_LOG_WARN, "storage",
+			       "state/topics is damaged: read from the directories");
 	}
 	if (err == -EILSEQ || err == -ENOENT) {
 		while (s->topic_cnt)

@@ -9,9 +9,9 @@
 #include "platform/base/clock.h"
 #include "store_int.h"
 
-#define REAP_BURST 64u
+#define REAP_BURST   64u
 #define DRAIN_NAP_MS 20
-#define EFD_EVERY 16u /* empty polls after which a stale ring is read away */
+#define EFD_EVERY    16u /* empty polls after which a stale ring is read away */
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -60,10 +60,10 @@ int sl_store_writer_attach(struct sl_store *s, unsigned idx, struct sl_store_wri
 	if (!atomic_compare_exchange_strong(&w->attached, &taken, true))
 		return -EBUSY;
 	struct sl_io_cfg cfg = {
-	        .mem = w->pool->mem,
-	        .mem_bytes = (size_t)w->pool->chunks * SL_STRIPE_CHUNK,
-	        .efd = w->efd,
-	        .hold_fd = s->dir.lock_fd,
+		.mem = w->pool->mem,
+		.mem_bytes = (size_t)w->pool->chunks * SL_STRIPE_CHUNK,
+		.efd = w->efd,
+		.hold_fd = s->dir.lock_fd,
 	};
 	int err = s->io->attach(&cfg, &w->io);
 	if (err) {
@@ -127,7 +127,8 @@ static void roll_for_retention(struct sl_store_writer *w, struct sl_part *p)
 		sl_writer_ask_hk(w, p, SL_HK_SPARE); /* retention asks again */
 }
 
-/* What the housekeeper has finished: stripes that waited for a name, a roll that retention wants. */
+/* What the housekeeper has finished: stripes that waited for a name, a roll that retention wants.
+ */
 static unsigned hear_hk(struct sl_store_writer *w)
 {
 	struct sl_part *p;
@@ -205,7 +206,8 @@ int sl_store_writer_drain(struct sl_store_writer *w, uint64_t deadline_ns)
 		uint64_t now = sl_clock_mono_ns();
 		if (sl_store_poll(w, now))
 			continue;
-		if (!w->dirty_head && !w->want_head && w->round.phase == SL_ROUND_IDLE && !w->inflight)
+		if (!w->dirty_head && !w->want_head && w->round.phase == SL_ROUND_IDLE &&
+		    !w->inflight)
 			break;
 		if (now >= deadline_ns) {
 			err = -ETIMEDOUT;

@@ -15,25 +15,25 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SL_CACHELINE 64
-#define SL_ALIGNED(n) __attribute__((aligned(n)))
-#define SL_MUST_CHECK __attribute__((warn_unused_result))
+#define SL_CACHELINE    64
+#define SL_ALIGNED(n)   __attribute__((aligned(n)))
+#define SL_MUST_CHECK   __attribute__((warn_unused_result))
 #define SL_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define SL_NORETURN __attribute__((noreturn))
-#define SL_UNUSED __attribute__((unused))
-#define SL_INLINE static inline __attribute__((always_inline))
-#define SL_HOT __attribute__((hot))
-#define SL_COLD __attribute__((cold, noinline))
+#define SL_NORETURN     __attribute__((noreturn))
+#define SL_UNUSED       __attribute__((unused))
+#define SL_INLINE       static inline __attribute__((always_inline))
+#define SL_HOT          __attribute__((hot))
+#define SL_COLD         __attribute__((cold, noinline))
 
-#define sl_likely(x) __builtin_expect(!!(x), 1)
+#define sl_likely(x)   __builtin_expect(!!(x), 1)
 #define sl_unlikely(x) __builtin_expect(!!(x), 0)
 
-#define SL_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define SL_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define SL_MAX(a, b) ((a) > (b) ? (a) : (b))
-#define SL_ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((uint64_t)(a) - 1))
-#define SL_ALIGN_DOWN(x, a) ((x) & ~((uint64_t)(a) - 1))
-#define SL_CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define SL_ARRAY_SIZE(a)                 (sizeof(a) / sizeof((a)[0]))
+#define SL_MIN(a, b)                     ((a) < (b) ? (a) : (b))
+#define SL_MAX(a, b)                     ((a) > (b) ? (a) : (b))
+#define SL_ALIGN_UP(x, a)                (((x) + ((a)-1)) & ~((uint64_t)(a)-1))
+#define SL_ALIGN_DOWN(x, a)              ((x) & ~((uint64_t)(a)-1))
+#define SL_CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 /* Prints the expression, place and message to stderr, then abort(). Any thread. */
 SL_NORETURN SL_COLD void sl_panic(const char *file, int line, const char *func, const char *expr);
@@ -94,7 +94,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a big-endian port nee
 
 /* ---- names that may come from a peer ------------------------------------------------------- */
 
-#define SL_TOPIC_NAME_MAX 249 /* Kafka's own limit, without the NUL */
+#define SL_TOPIC_NAME_MAX 249  /* Kafka's own limit, without the NUL */
 #define SL_PARTITIONS_MAX 4096 /* of one topic */
 
 /*

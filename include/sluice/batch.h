@@ -13,20 +13,20 @@
 #include "sluice/base.h"
 
 enum {
-	SL_BATCH_BASE_OFFSET_OFF = 0,  /* i64 */
-	SL_BATCH_LENGTH_OFF = 8,       /* i32: bytes after this field = total - 12 */
+	SL_BATCH_BASE_OFFSET_OFF = 0,   /* i64 */
+	SL_BATCH_LENGTH_OFF = 8,        /* i32: bytes after this field = total - 12 */
 	SL_BATCH_LEADER_EPOCH_OFF = 12, /* i32 */
-	SL_BATCH_MAGIC_OFF = 16,       /* i8 = 2 */
-	SL_BATCH_CRC_OFF = 17,         /* u32 */
-	SL_BATCH_ATTRS_OFF = 21,       /* i16 */
-	SL_BATCH_LAST_DELTA_OFF = 23,  /* i32 */
-	SL_BATCH_BASE_TS_OFF = 27,     /* i64, ms since the epoch */
-	SL_BATCH_MAX_TS_OFF = 35,      /* i64 */
-	SL_BATCH_PID_OFF = 43,         /* i64, -1 none */
-	SL_BATCH_PEPOCH_OFF = 51,      /* i16, -1 none */
-	SL_BATCH_BASE_SEQ_OFF = 53,    /* i32, -1 none */
-	SL_BATCH_COUNT_OFF = 57,       /* i32 */
-	SL_BATCH_HDR = 61,             /* first byte of the records */
+	SL_BATCH_MAGIC_OFF = 16,        /* i8 = 2 */
+	SL_BATCH_CRC_OFF = 17,          /* u32 */
+	SL_BATCH_ATTRS_OFF = 21,        /* i16 */
+	SL_BATCH_LAST_DELTA_OFF = 23,   /* i32 */
+	SL_BATCH_BASE_TS_OFF = 27,      /* i64, ms since the epoch */
+	SL_BATCH_MAX_TS_OFF = 35,       /* i64 */
+	SL_BATCH_PID_OFF = 43,          /* i64, -1 none */
+	SL_BATCH_PEPOCH_OFF = 51,       /* i16, -1 none */
+	SL_BATCH_BASE_SEQ_OFF = 53,     /* i32, -1 none */
+	SL_BATCH_COUNT_OFF = 57,        /* i32 */
+	SL_BATCH_HDR = 61,              /* first byte of the records */
 	SL_BATCH_CRC_FROM = 21,
 	SL_BATCH_LEN_BIAS = 12, /* total size = batchLength + 12 */
 	SL_BATCH_MAGIC = 2,

@@ -12,14 +12,14 @@
 #include "sluice/base.h"
 #include "sluice/store.h"
 
-#define SL_CFG_NAME_MAX 64
-#define SL_CFG_PATH_MAX 256
-#define SL_CFG_PORTS_MAX 16
+#define SL_CFG_NAME_MAX      64
+#define SL_CFG_PATH_MAX      256
+#define SL_CFG_PORTS_MAX     16
 #define SL_CFG_LISTENERS_MAX 256
-#define SL_CFG_TOPICS_MAX 1024
-#define SL_CFG_CPUS_MAX 32
-#define SL_CFG_LISTEN_MAX 8
-#define SL_CFG_FILE_MAX (1u << 20)
+#define SL_CFG_TOPICS_MAX    1024
+#define SL_CFG_CPUS_MAX      32
+#define SL_CFG_LISTEN_MAX    8
+#define SL_CFG_FILE_MAX      (1u << 20)
 
 struct sl_cfg_cpus {
 	bool automatic;
@@ -27,8 +27,8 @@ struct sl_cfg_cpus {
 	uint16_t cpu[SL_CFG_CPUS_MAX]; /* one lcore each; the same CPU twice is allowed */
 };
 
-struct sl_cfg_size { /* "70%" or "10GiB" */
-	double fraction;   /* 0 .. 1, used if bytes is 0 */
+struct sl_cfg_size {     /* "70%" or "10GiB" */
+	double fraction; /* 0 .. 1, used if bytes is 0 */
 	uint64_t bytes;
 };
 
@@ -58,13 +58,13 @@ struct sl_cfg_port {
 	bool loop;                    /* pcap: `replay: forever` instead of once */
 	bool pace_capture;            /* pcap: `pace: capture` instead of full speed */
 	enum sl_csum checksum;
-	uint16_t mtu;                 /* 0: leave as it is */
+	uint16_t mtu; /* 0: leave as it is */
 	bool promiscuous;
 };
 
 struct sl_cfg_addr {
-	uint8_t family;  /* 0 any, 4, 6 */
-	uint8_t ip[16];  /* network order, IPv4 in the first four bytes */
+	uint8_t family; /* 0 any, 4, 6 */
+	uint8_t ip[16]; /* network order, IPv4 in the first four bytes */
 };
 
 struct sl_cfg_listener {
@@ -101,7 +101,7 @@ struct sl_config {
 		struct sl_cfg_cpus ingest, writers;
 		enum sl_idle idle;
 		uint32_t linger_us;
-		uint32_t batch_bytes; /* an open batch is closed at this size */
+		uint32_t batch_bytes;              /* an open batch is closed at this size */
 		char file_prefix[SL_CFG_NAME_MAX]; /* "" = derived from the process id */
 	} dataplane;
 	struct {
@@ -112,7 +112,7 @@ struct sl_config {
 		uint64_t sync_bytes;
 		uint32_t flush_interval_ms;
 		uint32_t retention_check_ms;
-		char io[16];             /* auto | io_uring | posix */
+		char io[16];                   /* auto | io_uring | posix */
 		char stripes[SL_CFG_PATH_MAX]; /* directory of the stripe file */
 	} storage;
 	uint32_t port_cnt;
@@ -129,17 +129,17 @@ struct sl_config {
 		bool auto_create;               /* auto.create.topics.enable */
 		struct sl_topic_cfg topic_defaults; /* log.retention.ms and the like */
 		uint32_t max_connections;
-		uint32_t request_max_bytes;     /* socket.request.max.bytes */
-		uint64_t memory_bytes;          /* of all connections together */
-		uint32_t workers;               /* threads of the worker pool */
-		uint32_t idle_ms;               /* connections.max.idle.ms */
+		uint32_t request_max_bytes; /* socket.request.max.bytes */
+		uint64_t memory_bytes;      /* of all connections together */
+		uint32_t workers;           /* threads of the worker pool */
+		uint32_t idle_ms;           /* connections.max.idle.ms */
 	} kafka;
 	struct {
 		struct sl_cfg_listen listen; /* port 0 = off */
 		char socket[SL_CFG_PATH_MAX];
 	} admin;
 	struct {
-		int level;               /* enum sl_log_level */
+		int level; /* enum sl_log_level */
 	} log;
 	uint32_t drain_ms; /* bound of a clean stop */
 };

@@ -16,28 +16,31 @@
 #include "sluice/store.h"
 
 /* group, id, name: the group is the ledger's bucket, the name the reason in it. */
+/* clang-format off: a table */
 #define SL_FRAME_ROWS(X)                                                                           \
-	X(OTHER, OTHER, "other")            /* not for us: other ethertype, protocol, port, address */ \
-	X(BAD, BAD_L2_SHORT, "l2_short")    /* shorter than its Ethernet and VLAN headers */        \
-	X(BAD, BAD_L2_LENGTH, "l2_length")  /* 802.3 length instead of a type */                    \
-	X(BAD, BAD_VLAN_DEPTH, "vlan_depth") /* a third VLAN tag */                                 \
+	X(OTHER, OTHER, "other") /* not for us: other ethertype, protocol, port, address */        \
+	X(BAD, BAD_L2_SHORT, "l2_short")     /* shorter than its Ethernet and VLAN headers */      \
+	X(BAD, BAD_L2_LENGTH, "l2_length")   /* 802.3 length instead of a type */                  \
+	X(BAD, BAD_VLAN_DEPTH, "vlan_depth") /* a third VLAN tag */                                \
 	X(BAD, BAD_IP_VERSION, "ip_version")                                                       \
-	X(BAD, BAD_IP_HEADER, "ip_header")  /* IHL < 5, total < IHL, extension headers beyond bounds */ \
+	X(BAD, BAD_IP_HEADER,                                                                      \
+	  "ip_header") /* IHL < 5, total < IHL, extension headers beyond bounds */                 \
 	X(BAD, BAD_IP_CHECKSUM, "ip_checksum")                                                     \
-	X(BAD, BAD_IP_SOURCE, "ip_source")  /* multicast, loopback, unspecified, our own */         \
-	X(BAD, BAD_TRUNCATED, "truncated")  /* frame shorter than its IP or UDP length */           \
-	X(BAD, BAD_UDP_LENGTH, "udp_length") /* < 8 or beyond the IP payload */                     \
+	X(BAD, BAD_IP_SOURCE, "ip_source")   /* multicast, loopback, unspecified, our own */       \
+	X(BAD, BAD_TRUNCATED, "truncated")   /* frame shorter than its IP or UDP length */         \
+	X(BAD, BAD_UDP_LENGTH, "udp_length") /* < 8 or beyond the IP payload */                    \
 	X(BAD, BAD_UDP_CHECKSUM, "udp_checksum")                                                   \
-	X(BAD, BAD_UDP_PORT, "udp_port")    /* source or destination port 0 */                      \
+	X(BAD, BAD_UDP_PORT, "udp_port") /* source or destination port 0 */                        \
 	X(FRAGMENT, FRAG_V4, "ipv4")                                                               \
 	X(FRAGMENT, FRAG_V6, "ipv6")                                                               \
-	X(REFUSED, REFUSED_EMPTY, "empty")  /* empty datagram where the protocol wants bytes */     \
-	X(REFUSED, REFUSED_TOO_LARGE, "too_large") /* larger than max.message.bytes allows */       \
-	X(CONTROL, CONTROL_ECHO, "echo")    /* replies of later protocols count here by type */     \
+	X(REFUSED, REFUSED_EMPTY, "empty") /* empty datagram where the protocol wants bytes */     \
+	X(REFUSED, REFUSED_TOO_LARGE, "too_large") /* larger than max.message.bytes allows */      \
+	X(CONTROL, CONTROL_ECHO, "echo") /* replies of later protocols count here by type */       \
 	X(DUPLICATE, DUPLICATE, "duplicate")                                                       \
 	X(LIMITED, LIMITED, "limited")                                                             \
-	X(RING_FULL, RING_FULL, "ring_full") /* no free batch: the writer lags */                   \
-	X(ACCEPTED, ACCEPTED, "accepted")   /* framed into an open batch */
+	X(RING_FULL, RING_FULL, "ring_full") /* no free batch: the writer lags */                  \
+	X(ACCEPTED, ACCEPTED, "accepted")    /* framed into an open batch */
+/* clang-format on */
 
 enum sl_frame_group {
 	SL_FG_OTHER,
@@ -55,72 +58,76 @@ enum sl_frame_row {
 #define X(group, id, name) SL_FR_##id,
 	SL_FRAME_ROWS(X)
 #undef X
-	SL_FRAME_ROW_CNT
+		SL_FRAME_ROW_CNT
 };
 
 /* Beside the ledger: what a record looked like though it was stored. Named, per lcore. */
+/* clang-format off: a table */
 #define SL_NOTE_ROWS(X)                                                                            \
 	X(SYSLOG_NO_PRI, "syslog_no_pri")                                                          \
 	X(SYSLOG_BAD_DATE, "syslog_bad_date")                                                      \
 	X(SYSLOG_BAD_SD, "syslog_bad_structured_data")                                             \
-	X(SYSLOG_BINARY, "syslog_binary")   /* NUL or other control bytes, or not UTF-8 */          \
+	X(SYSLOG_BINARY, "syslog_binary") /* NUL or other control bytes, or not UTF-8 */           \
 	X(SYSLOG_RFC5424, "syslog_rfc5424")                                                        \
 	X(SYSLOG_RFC3164, "syslog_rfc3164")                                                        \
-	X(KEY_MISSING, "key_missing")       /* the key rule found nothing: keyed by source */       \
-	X(CSUM_TRUSTED, "checksum_trusted") /* only the pseudo-header's sum was in the frame */     \
+	X(KEY_MISSING, "key_missing")       /* the key rule found nothing: keyed by source */      \
+	X(CSUM_TRUSTED, "checksum_trusted") /* only the pseudo-header's sum was in the frame */    \
 	X(BATCHES, "batches")               /* closed and handed over */
+/* clang-format on */
 enum sl_note_row {
 #define X(id, name) SL_NR_##id,
 	SL_NOTE_ROWS(X)
 #undef X
-	SL_NOTE_ROW_CNT
+		SL_NOTE_ROW_CNT
 };
 
 struct sl_ctr_lcore { /* one ingest lcore writes */
-	uint64_t rx;                       /* frames taken from its queues */
+	uint64_t rx;  /* frames taken from its queues */
 	uint64_t frame[SL_FRAME_ROW_CNT];
 	uint64_t note[SL_NOTE_ROW_CNT];
-	uint64_t in_open;                  /* records in open batches now: set, not added */
-	uint64_t handed;                   /* records handed to writers */
-	uint64_t in_hand;                  /* frames of a capture not due yet: set, not added */
+	uint64_t in_open; /* records in open batches now: set, not added */
+	uint64_t handed;  /* records handed to writers */
+	uint64_t in_hand; /* frames of a capture not due yet: set, not added */
 	uint64_t reserved[7];
 } SL_ALIGNED(SL_CACHELINE);
 
-struct sl_ctr_writer { /* one writer thread writes */
-	uint64_t appended[SL_ORIGIN_CNT];           /* records */
+struct sl_ctr_writer {                    /* one writer thread writes */
+	uint64_t appended[SL_ORIGIN_CNT]; /* records */
 	uint64_t appended_bytes[SL_ORIGIN_CNT];
 	uint64_t failed[SL_ORIGIN_CNT][SL_APPEND_REASON_CNT]; /* records */
-	uint64_t taken;    /* records of ingest lcores taken from the rings (appended or failed next) */
+	uint64_t
+		taken; /* records of ingest lcores taken from the rings (appended or failed next) */
 	/* the append under way: tells a start whether `appended` already includes it */
-	uint64_t intent_seq;      /* odd while an append is between publish and count */
+	uint64_t intent_seq; /* odd while an append is between publish and count */
 	uint64_t intent_origin;
 	uint64_t intent_records;
 	uint64_t intent_bytes;
-	uint64_t intent_end;      /* log end that the append publishes */
-	uint64_t intent_part;     /* partition number << 32 | the topic id's first 4 bytes */
-	uint64_t intent_prev;     /* appended[intent_origin] before it */
+	uint64_t intent_end;        /* log end that the append publishes */
+	uint64_t intent_part;       /* partition number << 32 | the topic id's first 4 bytes */
+	uint64_t intent_prev;       /* appended[intent_origin] before it */
 	uint64_t intent_prev_bytes; /* appended_bytes[intent_origin] before it */
 	uint64_t reserved[6];
 } SL_ALIGNED(SL_CACHELINE);
 
-struct sl_ctr_port { /* the port's control thread writes */
-	uint64_t wire;           /* frames that reached the back end */
+struct sl_ctr_port {   /* the port's control thread writes */
+	uint64_t wire; /* frames that reached the back end */
 	uint64_t lost_by_device;
 	uint64_t reserved[6];
 } SL_ALIGNED(SL_CACHELINE);
 
-struct sl_ctr_global { /* the control thread writes, at start */
-	uint64_t lost_at_crash;  /* accepted, then neither appended nor failed when the process died */
-	uint64_t crashes;        /* starts that found no clean stop */
+struct sl_ctr_global {          /* the control thread writes, at start */
+	uint64_t lost_at_crash; /* accepted, then neither appended nor failed when the process died
+				 */
+	uint64_t crashes;       /* starts that found no clean stop */
 	uint64_t starts;
 	uint64_t reserved[13];
 } SL_ALIGNED(SL_CACHELINE);
 
-#define SL_CTR_LCORES 32
+#define SL_CTR_LCORES  32
 #define SL_CTR_WRITERS SL_STORE_WRITERS_MAX
-#define SL_CTR_PORTS 32
+#define SL_CTR_PORTS   32
 
-struct sl_counters { /* the mapped file */
+struct sl_counters {          /* the mapped file */
 	uint8_t header[4096]; /* magic, version, sizes, row names */
 	struct sl_ctr_global global;
 	struct sl_ctr_lcore lcore[SL_CTR_LCORES];
@@ -143,8 +150,8 @@ const char *sl_frame_group_name(enum sl_frame_group g);
 const char *sl_note_row_name(enum sl_note_row r);
 const char *sl_origin_name(enum sl_origin o);
 
-/* After a kill -9: makes rx the sum of the line's rows; returns by how much it rose. Control, before
- * the lcore starts. */
+/* After a kill -9: makes rx the sum of the line's rows; returns by how much it rose. Control,
+ * before the lcore starts. */
 int64_t sl_counters_lcore_rx_fix(struct sl_ctr_lcore *l);
 
 /* One writer per line: a relaxed load, add, store; readers on other threads see whole values. */

@@ -15,7 +15,7 @@ struct sl_dataplane;
 struct sl_injector;
 
 #define SL_INJECTORS_MAX 16
-#define SL_INJECT_DEPTH 1024 /* appends under way per injector and writer */
+#define SL_INJECT_DEPTH  1024 /* appends under way per injector and writer */
 
 /*
  * `done` is rung (if armed) when something can be reaped; borrowed until close. -ENOSPC beyond
@@ -31,7 +31,8 @@ void sl_injector_close(struct sl_injector *inj);
  * Takes a, and borrows a->batch, until a comes back. The injector's thread; never blocks.
  */
 SL_MUST_CHECK int sl_inject(struct sl_injector *inj, struct sl_append *a);
-/* Appends that are done (logged or refused), in the order of each writer; at most n. Same thread. */
+/* Appends that are done (logged or refused), in the order of each writer; at most n. Same thread.
+ */
 unsigned sl_inject_reap(struct sl_injector *inj, struct sl_append **ret_done, unsigned n);
 
 #endif

@@ -34,29 +34,37 @@ struct sl_store_writer;
 struct sl_topic;
 struct sl_part;
 
-#define SL_STORE_FORMAT 1       /* of <data>/state/format; a higher one on disk is refused */
+#define SL_STORE_FORMAT      1 /* of <data>/state/format; a higher one on disk is refused */
 #define SL_STORE_WRITERS_MAX 32
-#define SL_STORE_WAKERS_MAX 16
-#define SL_STORE_TOPICS_MAX 4096
-#define SL_STORE_PARTS_MAX 16384 /* all topics together */
+#define SL_STORE_WAKERS_MAX  16
+#define SL_STORE_TOPICS_MAX  4096
+#define SL_STORE_PARTS_MAX   16384 /* all topics together */
 
 enum sl_ack { SL_ACK_RECEIVED, SL_ACK_LOGGED, SL_ACK_SYNCED, SL_ACK_CENTRAL };
 
 /* Who wrote a record: the classes of the log book of the ledger. */
-enum sl_origin { SL_ORIGIN_INGEST, SL_ORIGIN_KAFKA, SL_ORIGIN_MQTT, SL_ORIGIN_INTERNAL, SL_ORIGIN_CNT };
+enum sl_origin {
+	SL_ORIGIN_INGEST,
+	SL_ORIGIN_KAFKA,
+	SL_ORIGIN_MQTT,
+	SL_ORIGIN_INTERNAL,
+	SL_ORIGIN_CNT
+};
 
 /* Why an append failed for good: append_failed[reason] of the ledger. */
+/* clang-format off: a table */
 #define SL_APPEND_REASONS(X)                                                                       \
-	X(DISK_FULL, "disk_full")       /* no space, or below storage.reserve: -ENOSPC */           \
-	X(IO_ERROR, "io_error")         /* the partition's file failed: -EIO */                     \
-	X(TOO_LARGE, "too_large")       /* beyond max.message.bytes or segment.bytes: -EMSGSIZE */  \
-	X(DELETED, "deleted")           /* the topic is being deleted: -ENOENT */                   \
-	X(SHUTDOWN, "shutdown")         /* the drain's bound was reached: -ESHUTDOWN */
+	X(DISK_FULL, "disk_full") /* no space, or below storage.reserve: -ENOSPC */                \
+	X(IO_ERROR, "io_error")   /* the partition's file failed: -EIO */                          \
+	X(TOO_LARGE, "too_large") /* beyond max.message.bytes or segment.bytes: -EMSGSIZE */       \
+	X(DELETED, "deleted")     /* the topic is being deleted: -ENOENT */                        \
+	X(SHUTDOWN, "shutdown")   /* the drain's bound was reached: -ESHUTDOWN */
+/* clang-format on */
 enum sl_append_reason {
 #define X(id, name) SL_APPEND_##id,
 	SL_APPEND_REASONS(X)
 #undef X
-	SL_APPEND_REASON_CNT
+		SL_APPEND_REASON_CNT
 };
 const char *sl_append_reason_name(enum sl_append_reason r); /* any thread */
 
@@ -65,19 +73,21 @@ const char *sl_append_reason_name(enum sl_append_reason r); /* any thread */
 enum sl_ts_type { SL_TS_CREATE_TIME, SL_TS_LOG_APPEND_TIME };
 enum sl_compression { SL_COMP_PRODUCER = -1 /* else enum sl_codec */ };
 
-/* One topic's settings, Kafka's names and defaults. Negative means "no limit" where Kafka says so. */
+/* One topic's settings, Kafka's names and defaults. Negative means "no limit" where Kafka says so.
+ */
 struct sl_topic_cfg {
-	int64_t retention_ms;          /* retention.ms, default 7 d */
-	int64_t retention_bytes;       /* retention.bytes, per partition, default -1 */
-	int64_t segment_bytes;         /* segment.bytes, default storage.segment; 1 MiB .. 1 GiB */
-	int64_t segment_ms;            /* segment.ms, default 7 d */
-	int32_t max_message_bytes;     /* max.message.bytes, default 1048588, at most SL_BATCH_MAX_BYTES */
-	int32_t index_interval_bytes;  /* index.interval.bytes, default 4096 */
-	int64_t ts_before_max_ms;      /* message.timestamp.before.max.ms */
-	int64_t ts_after_max_ms;       /* message.timestamp.after.max.ms */
-	enum sl_ts_type ts_type;       /* message.timestamp.type */
-	int compression;               /* compression.type: SL_COMP_PRODUCER or enum sl_codec */
-	bool compact;                  /* cleanup.policy has compact: accepted by later versions */
+	int64_t retention_ms;      /* retention.ms, default 7 d */
+	int64_t retention_bytes;   /* retention.bytes, per partition, default -1 */
+	int64_t segment_bytes;     /* segment.bytes, default storage.segment; 1 MiB .. 1 GiB */
+	int64_t segment_ms;        /* segment.ms, default 7 d */
+	int32_t max_message_bytes; /* max.message.bytes, default 1048588, at most SL_BATCH_MAX_BYTES
+				    */
+	int32_t index_interval_bytes; /* index.interval.bytes, default 4096 */
+	int64_t ts_before_max_ms;     /* message.timestamp.before.max.ms */
+	int64_t ts_after_max_ms;      /* message.timestamp.after.max.ms */
+	enum sl_ts_type ts_type;      /* message.timestamp.type */
+	int compression;              /* compression.type: SL_COMP_PRODUCER or enum sl_codec */
+	bool compact;                 /* cleanup.policy has compact: accepted by later versions */
 };
 /* Kafka's defaults with ours from DESIGN (segment 64 MiB). Any thread. */
 void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg);
@@ -133,7 +143,8 @@ SL_INLINE int64_t sl_part_bytes_in(const struct sl_part *p)
 }
 SL_INLINE enum sl_part_state sl_part_state(const struct sl_part *p)
 {
-	return (enum sl_part_state)atomic_load_explicit(&sl_part_pub(p)->state, memory_order_acquire);
+	return (enum sl_part_state)atomic_load_explicit(&sl_part_pub(p)->state,
+							memory_order_acquire);
 }
 SL_INLINE uint16_t sl_part_writer(const struct sl_part *p)
 {
@@ -143,24 +154,27 @@ SL_INLINE uint16_t sl_part_writer(const struct sl_part *p)
 /* ---- store: life ----------------------------------------------------------------------------- */
 
 struct sl_store_cfg {
-	const char *data;          /* data directory, made if missing (0700) */
-	const char *stripe_dir;    /* tmpfs or hugetlbfs for the stripe file; NULL: /dev/shm */
-	const char *io;            /* "io_uring", "posix" or NULL: the best that works */
-	unsigned writers;          /* 1 .. SL_STORE_WRITERS_MAX */
-	uint64_t stripe_bytes;     /* tail cache and write stripes of all writers, >= 8 MiB per writer */
-	double budget_fraction;    /* of the file system, 0 .. 1; or 0 and: */
-	uint64_t budget_bytes;     /* 0 = none */
-	double reserve_fraction;   /* kept free: below it appends are refused as disk_full */
-	uint64_t reserve_bytes;    /* used if reserve_fraction is 0 */
-	uint32_t sync_interval_us; /* window of a group sync that somebody waits for */
-	uint64_t sync_bytes;       /* a sync starts at once beyond this much */
-	uint32_t flush_interval_ms;/* at the latest then data nobody waits for is synced, default 1000 */
+	const char *data;       /* data directory, made if missing (0700) */
+	const char *stripe_dir; /* tmpfs or hugetlbfs for the stripe file; NULL: /dev/shm */
+	const char *io;         /* "io_uring", "posix" or NULL: the best that works */
+	unsigned writers;       /* 1 .. SL_STORE_WRITERS_MAX */
+	uint64_t
+		stripe_bytes; /* tail cache and write stripes of all writers, >= 8 MiB per writer */
+	double budget_fraction;      /* of the file system, 0 .. 1; or 0 and: */
+	uint64_t budget_bytes;       /* 0 = none */
+	double reserve_fraction;     /* kept free: below it appends are refused as disk_full */
+	uint64_t reserve_bytes;      /* used if reserve_fraction is 0 */
+	uint32_t sync_interval_us;   /* window of a group sync that somebody waits for */
+	uint64_t sync_bytes;         /* a sync starts at once beyond this much */
+	uint32_t flush_interval_ms;  /* at the latest then data nobody waits for is synced, default
+					1000 */
 	uint32_t retention_check_ms; /* default 30000; tests shorten it */
-	uint64_t pid_expiry_ms;    /* producer.id.expiration.ms, default 86400000 */
-	struct sl_counters *counters; /* mapped counter file (counters.h), may be NULL in unit tests */
+	uint64_t pid_expiry_ms;      /* producer.id.expiration.ms, default 86400000 */
+	struct sl_counters
+		*counters; /* mapped counter file (counters.h), may be NULL in unit tests */
 	int64_t (*now_ms)(void *arg); /* wall clock, ms; NULL: sl_clock_wall_ms() */
 	void *now_arg;
-	int lock_fd;               /* > 0: from sl_store_lock(), the caller's; else open takes the lock */
+	int lock_fd; /* > 0: from sl_store_lock(), the caller's; else open takes the lock */
 };
 
 /*
@@ -174,15 +188,15 @@ SL_MUST_CHECK int sl_store_lock(const char *data, int *ret_fd, char *err, size_t
 
 /* What opening found: for the log line, status and the tests. */
 struct sl_store_recovery {
-	bool clean;                /* the last stop was clean */
+	bool clean; /* the last stop was clean */
 	uint32_t partitions;
-	uint64_t stripes_written;  /* stripes of the last run written out */
-	uint64_t stripe_records;   /* records among them beyond the segment's own end */
-	uint64_t cut_partitions;   /* partitions with a torn tail */
+	uint64_t stripes_written; /* stripes of the last run written out */
+	uint64_t stripe_records;  /* records among them beyond the segment's own end */
+	uint64_t cut_partitions;  /* partitions with a torn tail */
 	uint64_t cut_bytes;
-	uint64_t tails_restored;   /* blocks put back from state/tail */
-	int64_t lost_records;      /* known to have been `synced` and gone; -> leader epoch raised */
-	uint64_t damaged_records;  /* unreadable amid good ones: kept apart, reads give -EILSEQ */
+	uint64_t tails_restored;  /* blocks put back from state/tail */
+	int64_t lost_records;     /* known to have been `synced` and gone; -> leader epoch raised */
+	uint64_t damaged_records; /* unreadable amid good ones: kept apart, reads give -EILSEQ */
 	uint64_t scanned_bytes;
 	uint64_t duration_us;
 };
@@ -205,7 +219,8 @@ int sl_store_close(struct sl_store *s, bool clean);
 const char *sl_store_io_name(const struct sl_store *s);    /* "io_uring" or "posix" */
 const char *sl_store_cluster_id(const struct sl_store *s); /* 22 characters, from meta.properties */
 
-/* ---- topics ------------------------------------------------------------------------------------ */
+/* ---- topics ------------------------------------------------------------------------------------
+ */
 
 /*
  * Creates topic and partition files. -EINVAL: bad name, count or setting; -EEXIST; -ENOSPC;
@@ -213,7 +228,8 @@ const char *sl_store_cluster_id(const struct sl_store *s); /* 22 characters, fro
  * threads may call at once.
  */
 SL_MUST_CHECK int sl_store_topic_create(struct sl_store *s, const char *name, uint32_t partitions,
-					const struct sl_topic_cfg *cfg, struct sl_topic **ret_topic);
+					const struct sl_topic_cfg *cfg,
+					struct sl_topic **ret_topic);
 /* Borrowed until the topic is deleted and all readers have let go; NULL if unknown. Any thread
  * that is not an lcore; takes a short lock. */
 struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_t len);
@@ -241,18 +257,18 @@ struct sl_append {
 	struct sl_part *part;
 	const uint8_t *batch;
 	uint32_t len;
-	uint32_t records;        /* = lastOffsetDelta + 1 */
+	uint32_t records; /* = lastOffsetDelta + 1 */
 	int64_t max_ts_ms;
-	int64_t producer_id;     /* -1: no duplicate detection */
+	int64_t producer_id; /* -1: no duplicate detection */
 	int32_t base_sequence;
 	int16_t producer_epoch;
-	uint8_t origin;          /* enum sl_origin */
-	uint8_t ack;             /* enum sl_ack: SYNCED starts a group sync */
+	uint8_t origin; /* enum sl_origin */
+	uint8_t ack;    /* enum sl_ack: SYNCED starts a group sync */
 	/* results, valid when err is 0 or -EEXIST */
 	int err;
 	int64_t base_offset;
 	int64_t log_start;
-	void *user;              /* of the caller */
+	void *user; /* of the caller */
 };
 
 /* Takes the writer for the calling thread (io_uring wants one submitter). -EBUSY if taken. */
@@ -273,25 +289,28 @@ unsigned sl_store_poll(struct sl_store_writer *w, uint64_t now_ns);
 int sl_store_writer_fd(const struct sl_store_writer *w);
 /* Monotonic ns at which poll must run next even without an event; UINT64_MAX: never. */
 uint64_t sl_store_deadline(const struct sl_store_writer *w);
-/* Writes and syncs all there is, at most until `deadline_ns` (monotonic). 0 or -ETIMEDOUT. Blocks. */
+/* Writes and syncs all there is, at most until `deadline_ns` (monotonic). 0 or -ETIMEDOUT. Blocks.
+ */
 int sl_store_writer_drain(struct sl_store_writer *w, uint64_t deadline_ns);
 /* Gives the writer back. Accepts NULL. */
 void sl_store_writer_detach(struct sl_store_writer *w);
 
-/* ---- being told -------------------------------------------------------------------------------- */
+/* ---- being told --------------------------------------------------------------------------------
+ */
 
 /*
  * A thread that waits for log ends or synced offsets to move arms its waker, looks once more at
  * what it waits for, and only then sleeps on the eventfd. Writers ring an armed waker once.
  */
 struct sl_waker {
-	int efd;                 /* eventfd, the owner's */
+	int efd; /* eventfd, the owner's */
 	_Atomic uint32_t armed;
 } SL_ALIGNED(SL_CACHELINE);
 
 /* Keeps the pointer until removed. -ENOSPC beyond SL_STORE_WAKERS_MAX. Control. */
 SL_MUST_CHECK int sl_store_waker_add(struct sl_store *s, struct sl_waker *k);
-void sl_store_waker_del(struct sl_store *s, struct sl_waker *k); /* after writers have detached, or stopped ringing */
+void sl_store_waker_del(struct sl_store *s,
+			struct sl_waker *k); /* after writers have detached, or stopped ringing */
 SL_INLINE void sl_waker_arm(struct sl_waker *k) /* the owner; pairs with the fence in ring */
 {
 	atomic_store_explicit(&k->armed, 1, memory_order_seq_cst);
@@ -300,7 +319,8 @@ SL_INLINE void sl_waker_arm(struct sl_waker *k) /* the owner; pairs with the fen
 /* Rings if armed: one write(2) at most per arming. Any thread. */
 void sl_waker_ring(struct sl_waker *k);
 
-/* ---- reading: readers ---------------------------------------------------------------------------- */
+/* ---- reading: readers
+ * ---------------------------------------------------------------------------- */
 
 struct sl_read {
 	int64_t offset;     /* wanted: the first batch returned contains it or is the next one */
@@ -308,19 +328,21 @@ struct sl_read {
 	bool at_least_one;  /* but the first one even if it is larger (KIP-74) */
 	uint8_t *buf;       /* the caller's */
 	uint32_t cap;
-	int64_t max_offset; /* only batches whose last offset is below it; INT64_MAX: high watermark */
+	int64_t max_offset; /* only batches whose last offset is below it; INT64_MAX: high watermark
+			     */
 	/* results */
 	uint32_t len;
 	int64_t next_offset; /* of the byte after the last batch returned; with -EILSEQ: where it is
 			      * good again */
-	uint32_t need; /* with -EMSGSIZE: cap that the first batch needs, else 0 */
+	uint32_t need;       /* with -EMSGSIZE: cap that the first batch needs, else 0 */
 };
 
 /*
  * Copies stored batches from memory. 0 (len may be 0 at the end of the log); -EAGAIN: not in
  * memory, use sl_store_read(); -ERANGE: below log start or above log end; -EMSGSIZE: nothing was
  * copied because buf is too small for a first batch that is due: one within max_bytes, or any with
- * at_least_one. So with 0 and len 0 the next batch is beyond max_bytes. Never blocks. Any thread but lcores.
+ * at_least_one. So with 0 and len 0 the next batch is beyond max_bytes. Never blocks. Any thread
+ * but lcores.
  */
 SL_MUST_CHECK int sl_store_read_tail(struct sl_part *p, struct sl_read *rd);
 /*
@@ -337,7 +359,8 @@ SL_MUST_CHECK int sl_store_offset_for_ts(struct sl_part *p, int64_t ts_ms, int64
 /* Offset and timestamp of the record with the largest timestamp (-1, -1 if empty). Blocks. */
 SL_MUST_CHECK int sl_store_max_ts(struct sl_part *p, int64_t *ret_offset, int64_t *ret_ts);
 
-/* ---- the rest ------------------------------------------------------------------------------------ */
+/* ---- the rest
+ * ------------------------------------------------------------------------------------ */
 
 /* A producer id never given out before, also after a crash (fsynced in blocks). Worker; blocks. */
 SL_MUST_CHECK int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid);
@@ -345,7 +368,7 @@ SL_MUST_CHECK int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid);
 struct sl_store_stats { /* since open unless named otherwise */
 	uint64_t fs_bytes, fs_free_bytes, log_bytes, budget_bytes;
 	uint64_t evicted_bytes, evicted_records, evicted_segments; /* by the byte budget */
-	uint64_t expired_segments;  /* by retention.ms or retention.bytes */
+	uint64_t expired_segments; /* by retention.ms or retention.bytes */
 	uint64_t writes, write_bytes, syncs, sync_failed, write_failed;
 	uint64_t tail_hits, tail_misses;
 	bool disk_full;

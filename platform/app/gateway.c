@@ -10,10 +10,11 @@
 #include "platform/base/log.h"
 #include "platform/config/config.h"
 
-#define NODE_ID 1
+#define NODE_ID          1
 #define CHECKPOINT_EVERY 10 /* housekeeping turns */
 
-/* ---- what the control socket and the admin port answer ------------------------------------------ */
+/* ---- what the control socket and the admin port answer ------------------------------------------
+ */
 
 static json_t *on_status(void *arg, SL_UNUSED const json_t *req)
 {
@@ -64,7 +65,8 @@ static const struct sl_http_route routes[] = {
 	{"/api/v1/status", SL_HTTP_JSON, on_status_http},
 };
 
-/* ---- starting: each step says in `err` what went wrong -------------------------------------------- */
+/* ---- starting: each step says in `err` what went wrong
+ * -------------------------------------------- */
 
 static int open_counters(struct sl_gateway *g, char *err, size_t errlen)
 {
@@ -79,15 +81,17 @@ static int open_counters(struct sl_gateway *g, char *err, size_t errlen)
 	else if (rc)
 		snprintf(err, errlen, "%s: %s", path, strerror(-rc));
 	if (!rc && reset)
-		sl_log(SL_LOG_WARN, "app", "%s was not readable: set aside, counting starts anew", path);
+		sl_log(SL_LOG_WARN, "app", "%s was not readable: set aside, counting starts anew",
+		       path);
 	return rc;
 }
 
 static void log_recovery(const struct sl_store_recovery *r)
 {
 	if (r->clean)
-		sl_log(SL_LOG_INFO, "storage", "%u partitions, last stop was clean, opened in %lu ms",
-		       r->partitions, (unsigned long)(r->duration_us / 1000));
+		sl_log(SL_LOG_INFO, "storage",
+		       "%u partitions, last stop was clean, opened in %lu ms", r->partitions,
+		       (unsigned long)(r->duration_us / 1000));
 	else
 		sl_log(SL_LOG_WARN, "storage",
 		       "%u partitions recovered in %lu ms: %lu stripes (%lu records) written out, "
@@ -97,7 +101,8 @@ static void log_recovery(const struct sl_store_recovery *r)
 		       (unsigned long)r->cut_partitions, (unsigned long)r->cut_bytes,
 		       (unsigned long)r->tails_restored, (unsigned long)r->scanned_bytes);
 	if (r->lost_records)
-		sl_log(SL_LOG_ERROR, "storage", "%ld records that were synced are gone; leader epoch raised",
+		sl_log(SL_LOG_ERROR, "storage",
+		       "%ld records that were synced are gone; leader epoch raised",
 		       (long)r->lost_records);
 }
 
@@ -146,8 +151,8 @@ static int ensure_topic(struct sl_gateway *g, const char *name, uint32_t partiti
 	} else {
 		if (sl_topic_partitions(t) != partitions)
 			sl_log(SL_LOG_WARN, "app",
-			       "topic %s has %u partitions, the config says %u: left as it is", name,
-			       sl_topic_partitions(t), partitions);
+			       "topic %s has %u partitions, the config says %u: left as it is",
+			       name, sl_topic_partitions(t), partitions);
 		sl_topic_cfg_get(t, &now);
 		if (memcmp(&now, cfg, sizeof(now)))
 			rc = sl_store_topic_cfg_set(g->store, t, cfg);
@@ -164,8 +169,8 @@ static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
 	int rc;
 
 	for (uint32_t i = 0; i < c->topic_cnt; i++) {
-		rc = ensure_topic(g, c->topic[i].name, c->topic[i].partitions, &c->topic[i].cfg, err,
-				  errlen);
+		rc = ensure_topic(g, c->topic[i].name, c->topic[i].partitions, &c->topic[i].cfg,
+				  err, errlen);
 		if (rc)
 			return rc;
 	}
@@ -218,7 +223,8 @@ static int start_admin(struct sl_gateway *g, char *err, size_t errlen)
 	if (c->admin.listen.port) {
 		rc = sl_http_start(&hc, &g->http);
 		if (rc) {
-			snprintf(err, errlen, "admin.listen %s:%u: %s", hc.host, hc.port, strerror(-rc));
+			snprintf(err, errlen, "admin.listen %s:%u: %s", hc.host, hc.port,
+				 strerror(-rc));
 			return rc;
 		}
 	}
@@ -254,10 +260,12 @@ int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, 
 	lost = sl_ledger_reconcile(g->counters, g->recovery.clean);
 	sl_ledger_read(g->counters, false, &books);
 	if (books.difference)
-		sl_log(SL_LOG_ERROR, "app", "%lu frames or records of the last run are not accounted for",
+		sl_log(SL_LOG_ERROR, "app",
+		       "%lu frames or records of the last run are not accounted for",
 		       (unsigned long)books.difference);
 	if (lost)
-		sl_log(SL_LOG_WARN, "app", "%lu records were accepted and lost when the last run died",
+		sl_log(SL_LOG_WARN, "app",
+		       "%lu records were accepted and lost when the last run died",
 		       (unsigned long)lost);
 	rc = make_topics(g, err, errlen);
 	if (rc)
@@ -289,7 +297,8 @@ void sl_gateway_housekeep(struct sl_gateway *g)
 		sl_counters_checkpoint(g->counters);
 }
 
-/* ---- stopping: the reverse, on whatever of it exists ------------------------------------------------ */
+/* ---- stopping: the reverse, on whatever of it exists
+ * ------------------------------------------------ */
 
 static void release(struct sl_gateway *g)
 {

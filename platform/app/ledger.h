@@ -24,11 +24,11 @@ struct sl_ledger {
 	uint64_t row[SL_FRAME_ROW_CNT];
 	uint64_t note[SL_NOTE_ROW_CNT];
 	uint64_t accepted;
-	uint64_t appended;                          /* of ingest */
+	uint64_t appended; /* of ingest */
 	uint64_t append_failed[SL_APPEND_REASON_CNT];
 	uint64_t lost_at_crash;
 	uint64_t in_flight;
-	uint64_t difference;                        /* sum of what does not close, absolute */
+	uint64_t difference; /* sum of what does not close, absolute */
 	uint64_t log_appended[SL_ORIGIN_CNT];
 	uint64_t log_failed[SL_ORIGIN_CNT][SL_APPEND_REASON_CNT];
 	uint64_t log_difference;

@@ -71,7 +71,8 @@ static int serve(struct sl_gateway *g, int sig_fd, int tick_fd)
 			continue;
 		if (si.ssi_signo != SIGHUP)
 			return (int)si.ssi_signo;
-		sl_log(SL_LOG_WARN, "app", "SIGHUP: reloading is not in this version; nothing changed");
+		sl_log(SL_LOG_WARN, "app",
+		       "SIGHUP: reloading is not in this version; nothing changed");
 	}
 }
 
@@ -101,7 +102,8 @@ static int run(struct sl_config *cfg)
 	close(tick_fd);
 	close(sig_fd);
 	if (rc == -ETIMEDOUT)
-		sl_log(SL_LOG_WARN, "app", "stopped at the drain's bound: what was left is counted");
+		sl_log(SL_LOG_WARN, "app",
+		       "stopped at the drain's bound: what was left is counted");
 	else if (rc)
 		sl_log(SL_LOG_WARN, "app", "stopped; the next start recovers the log");
 	else

@@ -6,7 +6,7 @@
 #include "sl_version.h"
 
 #define SNAPSHOT_TRIES 20
-#define STATUS_PORTS SL_CFG_PORTS_MAX
+#define STATUS_PORTS   SL_CFG_PORTS_MAX
 
 static json_t *u64(uint64_t v)
 {
@@ -25,10 +25,10 @@ static json_t *ports_json(struct sl_gateway *g)
 	json_t *a = json_array();
 
 	for (unsigned i = 0; i < n; i++)
-		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "name", st[i].name,
-						   "backend", st[i].backend, "why", st[i].why, "link",
-						   st[i].link, "loss_exact", st[i].loss_exact, "done",
-						   st[i].done));
+		json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "name",
+						   st[i].name, "backend", st[i].backend, "why",
+						   st[i].why, "link", st[i].link, "loss_exact",
+						   st[i].loss_exact, "done", st[i].done));
 	return a;
 }
 
@@ -113,7 +113,8 @@ static int topic_json(struct sl_topic *t, void *arg)
 		json_object_set_new(o, "state", json_integer(sl_part_state(p)));
 		json_array_append_new(parts, o);
 	}
-	json_array_append_new(arg, json_pack("{s:s, s:o}", "name", sl_topic_name(t), "partitions", parts));
+	json_array_append_new(
+		arg, json_pack("{s:s, s:o}", "name", sl_topic_name(t), "partitions", parts));
 	return 0;
 }
 
@@ -210,7 +211,8 @@ json_t *sl_gateway_status(struct sl_gateway *g)
 	json_object_set_new(doc, "gateway", json_string(g->config->gateway.id));
 	json_object_set_new(doc, "version", json_string(SL_VERSION));
 	set(doc, "uptime_s", (sl_clock_mono_ns() - g->started_ns) / 1000000000);
-	json_object_set_new(doc, "ready", json_boolean(atomic_load_explicit(&g->ready, memory_order_acquire)));
+	json_object_set_new(doc, "ready",
+			    json_boolean(atomic_load_explicit(&g->ready, memory_order_acquire)));
 	json_object_set_new(doc, "ports", ports_json(g));
 	json_object_set_new(doc, "ledger", ledger_json(&l));
 	json_object_set_new(doc, "log", log_json(&l));
