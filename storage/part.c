@@ -173,6 +173,18 @@ void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
 	};
 }
 
+/* Field by field: the struct has padding. */
+bool sl_topic_cfg_equal(const struct sl_topic_cfg *a, const struct sl_topic_cfg *b)
+{
+	return a->retention_ms == b->retention_ms && a->retention_bytes == b->retention_bytes &&
+	       a->segment_bytes == b->segment_bytes && a->segment_ms == b->segment_ms &&
+	       a->max_message_bytes == b->max_message_bytes &&
+	       a->index_interval_bytes == b->index_interval_bytes &&
+	       a->ts_before_max_ms == b->ts_before_max_ms &&
+	       a->ts_after_max_ms == b->ts_after_max_ms && a->ts_type == b->ts_type &&
+	       a->compression == b->compression && a->compact == b->compact;
+}
+
 bool sl_topic_cfg_valid(const struct sl_topic_cfg *c)
 {
 	return c->retention_ms >= -1 && c->retention_bytes >= -1 && c->segment_bytes >= 1 << 20 &&

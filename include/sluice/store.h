@@ -91,6 +91,7 @@ struct sl_topic_cfg {
 };
 /* Kafka's defaults with ours from DESIGN (segment 64 MiB). Any thread. */
 void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg);
+bool sl_topic_cfg_equal(const struct sl_topic_cfg *a, const struct sl_topic_cfg *b);
 
 /* ---- partitions: the published part ---------------------------------------------------------- */
 

@@ -154,7 +154,7 @@ static int ensure_topic(struct sl_gateway *g, const char *name, uint32_t partiti
 			       "topic %s has %u partitions, the config says %u: left as it is",
 			       name, sl_topic_partitions(t), partitions);
 		sl_topic_cfg_get(t, &now);
-		if (memcmp(&now, cfg, sizeof(now)))
+		if (!sl_topic_cfg_equal(&now, cfg))
 			rc = sl_store_topic_cfg_set(g->store, t, cfg);
 	}
 	if (rc)
