@@ -194,6 +194,15 @@ static void limits_of_reading(void **state)
 	rd.cap = one - 1;
 	assert_int_equal(sl_store_read_tail(p, &rd), -EMSGSIZE);
 	assert_int_equal(rd.need, one);
+	/* due, but larger than what is left of the caller's buffer: said, not passed over */
+	rd.at_least_one = false;
+	rd.max_bytes = 4096;
+	assert_int_equal(sl_store_read_tail(p, &rd), -EMSGSIZE);
+	assert_int_equal(rd.need, one);
+	rd.max_bytes = one - 1;
+	assert_int_equal(sl_store_read_tail(p, &rd), 0);
+	assert_int_equal(rd.len, 0);
+	rd.at_least_one = true;
 	/* the same from the disk */
 	tu_close(&t, true);
 	tu_open(&t);
