@@ -243,6 +243,7 @@ int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, 
 	g->config = config;
 	g->lock_fd = -1;
 	g->started_ns = sl_clock_mono_ns();
+	sl_rates_init(&g->rates);
 	sl_clock_discipline();
 	rc = sl_store_lock(config->gateway.data, &g->lock_fd, err, errlen);
 	if (rc)
@@ -290,9 +291,12 @@ fail:
 void sl_gateway_housekeep(struct sl_gateway *g)
 {
 	static const unsigned every = CHECKPOINT_EVERY;
+	struct sl_ledger l;
 
 	sl_clock_discipline();
 	sl_dp_housekeep(g->dp);
+	sl_ledger_read(g->counters, true, &l);
+	sl_rates_keep(&g->rates, &l, sl_clock_mono_ns());
 	if ((sl_clock_mono_ns() / 1000000000) % every == 0)
 		sl_counters_checkpoint(g->counters);
 }
@@ -309,6 +313,7 @@ static void release(struct sl_gateway *g)
 	if (g->lock_fd >= 0)
 		close(g->lock_fd);
 	sl_config_free(g->config);
+	sl_rates_fini(&g->rates);
 	memset(g, 0, sizeof(*g));
 	g->lock_fd = -1;
 }

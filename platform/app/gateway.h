@@ -17,6 +17,7 @@
 #include "ledger.h"
 #include "platform/control/control.h"
 #include "platform/http/http.h"
+#include "rates.h"
 #include "sluice/config.h"
 
 struct sl_gateway { /* visible to this folder only */
@@ -28,6 +29,7 @@ struct sl_gateway { /* visible to this folder only */
 	struct sl_kafka *kafka;
 	struct sl_http *http;
 	struct sl_control *control;
+	struct sl_rates rates;
 	int lock_fd;
 	bool eal;
 	uint64_t started_ns; /* monotonic, of exec */
@@ -41,7 +43,7 @@ struct sl_gateway { /* visible to this folder only */
  */
 SL_MUST_CHECK int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err,
 				   size_t errlen);
-/* Once a second: clock, loss readers; now and then the counters' checkpoint. */
+/* Once a second: clock, loss readers, rates; now and then the counters' checkpoint. */
 void sl_gateway_housekeep(struct sl_gateway *g);
 /* Drains within the config's bound and stops. 0; -ETIMEDOUT: the rest was counted; -EIO: the log
  * could not be closed cleanly (a line says why), the next start recovers; -EINPROGRESS: a job

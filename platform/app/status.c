@@ -77,6 +77,21 @@ static json_t *ledger_json(const struct sl_ledger *l)
 	return o;
 }
 
+/* NULL in the first moments of a run. */
+static json_t *rates_json(struct sl_gateway *g, const struct sl_ledger *l)
+{
+	double per_s[SL_RATE_CNT], over_s;
+	json_t *o;
+
+	if (!sl_rates_get(&g->rates, l, sl_clock_mono_ns(), per_s, &over_s))
+		return NULL;
+	o = json_object();
+	json_object_set_new(o, "over_s", json_real(over_s));
+	for (unsigned i = 0; i < SL_RATE_CNT; i++)
+		json_object_set_new(o, sl_rate_name((enum sl_rate)i), json_real(per_s[i]));
+	return o;
+}
+
 static const char *const origin_name[SL_ORIGIN_CNT] = {"ingest", "kafka", "mqtt", "internal"};
 
 static json_t *log_json(const struct sl_ledger *l)
@@ -198,12 +213,13 @@ static json_t *notes_json(const struct sl_ledger *l)
 		set(o, sl_note_row_name((enum sl_note_row)r), l->note[r]);
 	set(o, "starts", l->starts);
 	set(o, "crashes", l->crashes);
+	set(o, "clock_steps", sl_clock_steps()); /* of this run */
 	return o;
 }
 
 json_t *sl_gateway_status(struct sl_gateway *g)
 {
-	json_t *doc = json_object(), *topics = json_array();
+	json_t *doc = json_object(), *topics = json_array(), *rates;
 	struct sl_ledger l;
 
 	sl_ledger_snapshot(g->counters, SNAPSHOT_TRIES, &l);
@@ -214,6 +230,9 @@ json_t *sl_gateway_status(struct sl_gateway *g)
 	json_object_set_new(doc, "ready",
 			    json_boolean(atomic_load_explicit(&g->ready, memory_order_acquire)));
 	json_object_set_new(doc, "ports", ports_json(g));
+	rates = rates_json(g, &l);
+	if (rates)
+		json_object_set_new(doc, "rates", rates);
 	json_object_set_new(doc, "ledger", ledger_json(&l));
 	json_object_set_new(doc, "log", log_json(&l));
 	json_object_set_new(doc, "topics", topics);

@@ -20,7 +20,7 @@ static const struct command {
 	{"check", "check FILE", TAKES_ARG | TAKES_JSON, sl_cli_check,
 	 "what is wrong with a config file; needs no root, changes nothing"},
 	{"status", "status", TAKES_JSON | TAKES_WATCH | TAKES_SOCKET, sl_cli_status,
-	 "ports, the loss ledger, topics; with --watch again every second"},
+	 "ports, rates, the loss ledger, disk, topics; --watch: again every second"},
 	{"drops", "drops", TAKES_JSON | TAKES_SOCKET, sl_cli_drops,
 	 "what did not become a record, why, and what to do"},
 	{"help", "help", 0, cmd_help, "this text"},

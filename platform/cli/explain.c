@@ -26,17 +26,17 @@ const struct sl_explain SL_EXPLAIN[] = {
 	 "Look for a faulty cable, card or switch."},
 	{"bad", "ip_source", false,
 	 "A source address that no sender may have: multicast, loopback, unspecified or our own.",
-	 "Look for a misconfigured or spoofing sender."},
+	 "Look for a misconfigured or spoofing sender; in a capture, for one made on a loopback."},
 	{"bad", "truncated", false, "Frames shorter than their IP or UDP length says.",
 	 "Compare the MTUs along the path; on af_packet this can be a reassembled datagram larger "
-	 "than a frame."},
+	 "than a frame, in a capture one made with a snap length."},
 	{"bad", "udp_length", false, "A UDP length below 8 or beyond its IP packet.",
 	 "Look for a broken or hostile sender."},
 	{"bad", "udp_checksum", false,
 	 "Datagrams damaged on the way, or sent with a wrong checksum.",
-	 "If all frames of a virtual network are affected, the kernel leaves checksums to a card "
-	 "that "
-	 "is not there: set `checksum: trust` on that port. Otherwise look for a faulty link."},
+	 "If all frames of a virtual network are affected, or of a capture made on the sender, "
+	 "checksums were left to a card that did not fill them in: set `checksum: trust` on that "
+	 "port. Otherwise look for a faulty link."},
 	{"bad", "udp_port", false, "Datagrams from or to UDP port 0.",
 	 "Look for a broken or hostile sender."},
 	{"fragment", "ipv4", false,

@@ -15,7 +15,8 @@
 
 #define SL_NUM_TEXT 32
 
-/* The whole status. `prev` (may be NULL) is an earlier one, `dt_s` seconds older: gives rates. */
+/* The whole status. Rates are since `prev`, an earlier one, `dt_s` seconds older; if it is NULL,
+ * the daemon's own, over its last seconds. */
 void sl_render_status(FILE *out, const json_t *st, const json_t *prev, double dt_s);
 /* The same in one line, for logs and pipes. */
 void sl_render_line(FILE *out, const json_t *st, const json_t *prev, double dt_s);
@@ -28,7 +29,8 @@ json_t *sl_drops_json(const json_t *st);
 
 int64_t sl_json_int(const json_t *obj, const char *key); /* 0 if it is not there */
 const char *sl_json_str(const json_t *obj, const char *key, const char *otherwise);
-const char *sl_num_text(int64_t v, char buf[SL_NUM_TEXT]); /* "1,234,567" */
+const char *sl_num_text(int64_t v, char buf[SL_NUM_TEXT]);   /* "1,234,567" */
+const char *sl_bytes_text(int64_t v, char buf[SL_NUM_TEXT]); /* "288.0 MiB"; below 1 KiB "17 B" */
 /* Text of a peer or a config: control bytes become '?'. */
 void sl_put_text(FILE *out, const char *s);
 

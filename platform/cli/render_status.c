@@ -89,34 +89,63 @@ static void put_lcores(FILE *out, const json_t *st)
 
 /* ---- rates ----------------------------------------------------------------------------------- */
 
-static double rate(const json_t *st, const json_t *prev, const char *book, const char *key,
-		   double dt_s)
-{
-	int64_t d = sl_json_int(json_object_get(st, book), key) -
-		    sl_json_int(json_object_get(prev, book), key);
+/* Where the ever growing total of a rate stands in the status, beside its name in `rates`. */
+static const struct rate {
+	const char *key, *label;
+	const char *book, *total, *inner;
+	bool always; /* also when it is 0 */
+} RATES[] = {
+	{"rx", "frames received", "ledger", "rx", NULL, true},
+	{"accepted", "records accepted", "ledger", "accepted", NULL, true},
+	{"appended", "records appended", "ledger", "appended", NULL, true},
+	{"kafka", "Kafka records appended", "log", "appended", "kafka", false},
+	{"lost_by_device", "lost by device", "ledger", "lost_by_device", NULL, false},
+	{"ring_full", "ring full", "ledger", "ring_full", NULL, false},
+};
+static const struct rate *const APPENDED = &RATES[2];
 
+static int64_t total(const json_t *st, const struct rate *r)
+{
+	const json_t *book = json_object_get(st, r->book);
+
+	return r->inner ? sl_json_int(json_object_get(book, r->total), r->inner)
+			: sl_json_int(book, r->total);
+}
+
+/* Since `prev`, or without one what the daemon says of the last seconds. */
+static double rate(const json_t *st, const json_t *prev, double dt_s, const struct rate *r)
+{
+	int64_t d;
+
+	if (!prev)
+		return json_number_value(json_object_get(json_object_get(st, "rates"), r->key));
+	d = total(st, r) - total(prev, r);
 	return dt_s > 0 && d > 0 ? (double)d / dt_s : 0;
+}
+
+/* Of a slow stream one digit more: "0.2" is not nothing. */
+static const char *rate_text(double v, char buf[SL_NUM_TEXT])
+{
+	if (v >= 10 || v < 0.05)
+		return sl_num_text((int64_t)(v + 0.5), buf);
+	snprintf(buf, SL_NUM_TEXT, "%.1f", v);
+	return buf;
 }
 
 static void put_rates(FILE *out, const json_t *st, const json_t *prev, double dt_s)
 {
-	static const struct {
-		const char *name, *key;
-	} rows[] = {{"frames received", "rx"},
-		    {"records accepted", "accepted"},
-		    {"records appended", "appended"},
-		    {"lost by device", "lost_by_device"},
-		    {"ring full", "ring_full"}};
+	const json_t *own = json_object_get(st, "rates");
 	char num[SL_NUM_TEXT];
 
+	if (!prev && !own)
+		return; /* the first moments of a run, or an older daemon */
 	if (!prev)
-		return;
+		dt_s = json_number_value(json_object_get(own, "over_s"));
 	fprintf(out, "\nper second, over the last %.1f s\n", dt_s);
-	for (size_t i = 0; i < SL_ARRAY_SIZE(rows); i++) {
-		double r = rate(st, prev, "ledger", rows[i].key, dt_s);
-		if (r > 0 || i < 3)
-			fprintf(out, "  %-28s %15s\n", rows[i].name,
-				sl_num_text((int64_t)(r + 0.5), num));
+	for (size_t i = 0; i < SL_ARRAY_SIZE(RATES); i++) {
+		double v = rate(st, prev, dt_s, &RATES[i]);
+		if (v > 0 || RATES[i].always)
+			fprintf(out, "  %-28s %15s\n", RATES[i].label, rate_text(v, num));
 	}
 }
 
@@ -189,12 +218,12 @@ static void put_ledger(FILE *out, const json_t *st)
 {
 	json_t *ledger = json_object_get(st, "ledger"), *log = json_object_get(st, "log");
 
-	fputs("\nframes\n", out);
+	fputs("\nframes, since the data directory was made\n", out);
 	put_book(out, ledger);
 	put_verdict(out, ledger, "frame", "frames");
 	if (!log)
 		return;
-	fputs("\nlog\n", out);
+	fputs("\nlog, since then\n", out);
 	put_book(out, log);
 	put_verdict(out, log, "record", "records");
 }
@@ -276,22 +305,36 @@ static void put_recovery(FILE *out, const json_t *st)
 	fprintf(out, "%s synced records lost\n", sl_num_text(lost, num));
 }
 
-static void put_disk(FILE *out, const json_t *st)
+static void put_disk_full(FILE *out, const json_t *st)
 {
 	if (json_is_true(json_object_get(json_object_get(st, "store"), "disk_full")))
 		fputs("\nDISK FULL: records are refused until there is room\n", out);
 }
 
+static void put_disk(FILE *out, const json_t *st)
+{
+	const json_t *store = json_object_get(st, "store");
+	int64_t budget = sl_json_int(store, "budget_bytes");
+	char num[SL_NUM_TEXT];
+
+	if (!budget) /* an older daemon */
+		return;
+	fprintf(out, "\ndisk\n  log %s", sl_bytes_text(sl_json_int(store, "log_bytes"), num));
+	fprintf(out, " of a budget of %s", sl_bytes_text(budget, num));
+	fprintf(out, ", %s free\n", sl_bytes_text(sl_json_int(store, "fs_free_bytes"), num));
+}
+
 void sl_render_status(FILE *out, const json_t *st, const json_t *prev, double dt_s)
 {
 	put_head(out, st);
-	put_disk(out, st);
+	put_disk_full(out, st);
 	put_recovery(out, st);
 	put_ports(out, st);
 	put_lcores(out, st);
 	put_rates(out, st, prev, dt_s);
 	put_ledger(out, st);
 	put_notes(out, st);
+	put_disk(out, st);
 	put_topics(out, st);
 }
 
@@ -304,10 +347,8 @@ void sl_render_line(FILE *out, const json_t *st, const json_t *prev, double dt_s
 	fputs("up ", out);
 	put_uptime(out, uptime(st));
 	fprintf(out, "  %s", ready_text(st));
-	if (prev)
-		fprintf(out, "  %s records/s",
-			sl_num_text((int64_t)(rate(st, prev, "ledger", "appended", dt_s) + 0.5),
-				    num));
+	if (prev || json_object_get(st, "rates"))
+		fprintf(out, "  %s records/s", rate_text(rate(st, prev, dt_s, APPENDED), num));
 	fprintf(out, "  wire %s", sl_num_text(sl_json_int(ledger, "wire"), num));
 	fprintf(out, "  accepted %s", sl_num_text(sl_json_int(ledger, "accepted"), num));
 	fprintf(out, "  appended %s", sl_num_text(sl_json_int(ledger, "appended"), num));

@@ -78,6 +78,7 @@ static void line_texts(void **state)
 	(void)state;
 	check("empty", "empty-line", LINE, NULL);
 	check("healthy", "healthy-line", LINE, "empty");
+	check("healthy", "healthy-line-first", LINE, NULL);
 	check("troubled", "troubled-line", LINE, NULL);
 }
 
@@ -121,6 +122,12 @@ static void numbers(void **state)
 	assert_string_equal(sl_num_text(-1000, buf), "-1,000");
 	assert_string_equal(sl_num_text(INT64_MIN, buf), "-9,223,372,036,854,775,808");
 	assert_string_equal(sl_num_text(INT64_MAX, buf), "9,223,372,036,854,775,807");
+	assert_string_equal(sl_bytes_text(0, buf), "0 B");
+	assert_string_equal(sl_bytes_text(1023, buf), "1023 B");
+	assert_string_equal(sl_bytes_text(1024, buf), "1.0 KiB");
+	assert_string_equal(sl_bytes_text((1 << 20) - 1, buf), "1.0 MiB");
+	assert_string_equal(sl_bytes_text(64ll << 30, buf), "64.0 GiB");
+	assert_string_equal(sl_bytes_text(INT64_MAX, buf), "8192.0 PiB");
 }
 
 /* A reason without an explanation would be a number without a meaning. */

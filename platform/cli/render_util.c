@@ -32,6 +32,22 @@ const char *sl_num_text(int64_t v, char buf[SL_NUM_TEXT])
 	return buf;
 }
 
+const char *sl_bytes_text(int64_t v, char buf[SL_NUM_TEXT])
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+	double d = (double)v / 1024;
+	size_t u = 0;
+
+	if (v < 1024) {
+		snprintf(buf, SL_NUM_TEXT, "%" PRId64 " B", v);
+		return buf;
+	}
+	for (; d >= 1023.95 && u + 1 < SL_ARRAY_SIZE(units); u++) /* never "1024.0" */
+		d /= 1024;
+	snprintf(buf, SL_NUM_TEXT, "%.1f %s", d, units[u]);
+	return buf;
+}
+
 void sl_put_text(FILE *out, const char *s)
 {
 	for (; *s; s++)
