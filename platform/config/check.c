@@ -112,6 +112,19 @@ static void check_device(const struct check *c, uint32_t i)
 		sl_err_value(c->l, ns, "'%s' is no namespace's name", p->netns);
 }
 
+/* A capture has gaps between its frames, and none between its end and its beginning. */
+static void check_replay(const struct check *c, uint32_t i)
+{
+	const struct sl_cfg_port *p = &c->cfg->port[i];
+	const struct sl_node *pace = elem_get(c->ports, i, "pace");
+	const struct sl_node *replay = elem_get(c->ports, i, "replay");
+
+	if (p->backend == SL_BE_PCAP && pace && replay && p->pace_capture && p->loop)
+		sl_err_value(c->l, pace,
+			     "a capture replayed for ever has no pace of its own: "
+			     "`replay: once`, or `pace: full`");
+}
+
 static void check_port_pair(const struct check *c, uint32_t i, uint32_t k)
 {
 	const struct sl_cfg_port *a = &c->cfg->port[i], *b = &c->cfg->port[k];
@@ -130,6 +143,7 @@ static void check_ports(const struct check *c)
 	for (uint32_t k = 0; k < c->cfg->port_cnt; k++) {
 		check_port_keys(c, k);
 		check_device(c, k);
+		check_replay(c, k);
 		for (uint32_t i = 0; i < k; i++)
 			check_port_pair(c, i, k);
 	}

@@ -125,22 +125,24 @@ static void topic_defaults(void **state)
 
 static void listeners(void **state)
 {
-	struct sl_config *c = good(
-		ID "listeners:\n"
-		   "  - {name: s, port: p1, udp: 5514, protocol: syslog, topic: logs,"
-		   " address: 10.77.0.1, key: host, headers: [severity, time, source]}\n"
-		   "  - {name: r, port: p0, udp: 5600, protocol: raw, topic: other,"
-		   " key: 'payload[4:12]'}\n"
-		   "ports:\n"
-		   "  - {name: p0, backend: pcap, file: /x.pcap, replay: forever, pace: capture}\n"
-		   "  - {name: p1, backend: af_packet, device: eth1, netns: lab, mtu: 9000,"
-		   " checksum: trust, promiscuous: true}\n"
-		   "topics: [{name: logs, partitions: 3}]\n");
+	struct sl_config *c =
+		good(ID "listeners:\n"
+			"  - {name: s, port: p1, udp: 5514, protocol: syslog, topic: logs,"
+			" address: 10.77.0.1, key: host, headers: [severity, time, source]}\n"
+			"  - {name: r, port: p0, udp: 5600, protocol: raw, topic: other,"
+			" key: 'payload[4:12]'}\n"
+			"ports:\n"
+			"  - {name: p0, backend: pcap, file: /x.pcap, replay: forever}\n"
+			"  - {name: p1, backend: af_packet, device: eth1, netns: lab, mtu: 9000,"
+			" checksum: trust, promiscuous: true}\n"
+			"  - {name: p2, backend: pcap, file: /y.pcap, pace: capture}\n"
+			"topics: [{name: logs, partitions: 3}]\n");
 
 	(void)state;
-	assert_int_equal(c->port_cnt, 2);
+	assert_int_equal(c->port_cnt, 3);
 	assert_int_equal(c->port[0].backend, SL_BE_PCAP);
-	assert_true(c->port[0].loop && c->port[0].pace_capture);
+	assert_true(c->port[0].loop && !c->port[0].pace_capture);
+	assert_true(!c->port[2].loop && c->port[2].pace_capture);
 	assert_string_equal(c->port[0].file, "/x.pcap");
 	assert_int_equal(c->port[1].backend, SL_BE_AF_PACKET);
 	assert_string_equal(c->port[1].device, "eth1");

@@ -310,7 +310,7 @@ const struct sl_key SL_KEYS[] = {
 	{.path = "ports[]/replay", .type = &SL_T_ENUM, PORT(loop), .choices = REPLAY, .def = "once",
 	 .help = "`pcap` only."},
 	{.path = "ports[]/pace", .type = &SL_T_ENUM, PORT(pace_capture), .choices = PACE,
-	 .def = "full", .help = "`pcap` only: at full speed, or as it was captured."},
+	 .def = "full", .help = "`pcap` only: at full speed, or as it was captured (with `replay: once`)."},
 	{.path = "ports[]/checksum", .type = &SL_T_ENUM, PORT(checksum), .choices = CHECKSUM,
 	 .def = "auto",
 	 .help = "`auto` accepts what a kernel left to the card (veth, tap) on those back ends; "
