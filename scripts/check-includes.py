@@ -5,8 +5,10 @@
     include/sluice <- platform/base, platform/record, platform/net
                    <- { storage, dataplane, bridge } <- platform/app
 
-The three in the middle never include each other; an outside library is given to one folder only.
-Looks at the #include lines of every .c and .h; prints file:line and the rule that is broken.
+The three in the middle never include each other. An outside library is given to one folder: only
+that one's meson.build names it and only its sources include it, but for those LENT lists with a
+reason. Looks at the #include lines of every .c and .h and at dependency() of every meson.build;
+prints file:line and the rule that is broken.
 
     check-includes.py [ROOT]      check the tree; exit 1 if a rule is broken
     check-includes.py --self-test check the checker
@@ -18,6 +20,7 @@ import sys
 import tempfile
 
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
+DEPENDENCY = re.compile(r"\bdependency\(\s*'([^']+)'")
 
 BOTTOM = ("platform/base", "platform/record", "platform/net")
 
@@ -43,20 +46,31 @@ MAY = {
     "platform/console": BOTTOM,
 }
 
-# Outside header (regular expression) -> the folders that may include it.
+# Outside header (regular expression), the names that meson knows its library by -> its one folder.
 OUTSIDE = (
-    (r"rte_|generic/rte_", ("dataplane",)),
-    (r"xdp/|bpf/(?!bpf_helpers|bpf_endian)|linux/if_xdp\.h", ("dataplane",)),
-    (r"libmnl/", ("dataplane",)),
-    (r"liburing", ("storage",)),
-    (r"librdkafka/", ("bridge/uplink",)),
-    (r"mosquitto", ("bridge/mqtt",)),
-    (r"(lz4|zstd|snappy|zlib|isa-l|crc)[a-z0-9_-]*(/|\.h$)", ("platform/record",)),
-    (r"openssl/|gsasl", ("platform/net",)),
-    (r"libfyaml", ("platform/config",)),
-    (r"microhttpd", ("platform/http",)),
-    (r"jansson", ("platform/control", "platform/http", "platform/app", "platform/cli")),
+    (r"rte_|generic/rte_", ("libdpdk",), "dataplane"),
+    (r"xdp/|bpf/(?!bpf_helpers|bpf_endian)|linux/if_xdp\.h", ("libxdp", "libbpf"), "dataplane"),
+    (r"libmnl/", ("libmnl",), "dataplane"),
+    (r"liburing", ("liburing",), "storage"),
+    (r"librdkafka/", ("rdkafka",), "bridge/uplink"),
+    (r"mosquitto", ("libmosquitto",), "bridge/mqtt"),
+    (r"(lz4|zstd|snappy|zlib|isa-l|crc)[a-z0-9_-]*(/|\.h$)", ("liblz4", "libzstd", "snappy", "zlib", "libisal"),
+     "platform/record"),
+    (r"openssl/|gsasl", ("openssl", "libgsasl"), "platform/net"),
+    (r"libfyaml", ("libfyaml",), "platform/config"),
+    (r"microhttpd", ("libmicrohttpd",), "platform/http"),
+    (r"jansson", ("jansson",), "platform/control"),
 )
+
+# Header (as above), folder -> why it may include what another one owns. It links it through the
+# owner's library and names no dependency of its own.
+LENT = {
+    (r"jansson", "platform/app"): "control.h speaks in json_t: the daemon's documents are made here",
+    (r"jansson", "platform/cli"): "control.h speaks in json_t: the daemon's documents are read here",
+}
+
+# What the top meson.build finds for all: no library of the product's data path.
+EVERYWHERE = ("threads", "cmocka")
 
 # Checked only for being free of cycles into the product: they may include anything.
 FREE = ("tests/", "lab/")
@@ -94,9 +108,9 @@ def check_outside(path, name, tests_too):
     # A test may use what its subject's format is written with (a codec, a JSON reader).
     if tests_too and path.endswith(("_test.c", "_bench.c", "_fuzz.c")):
         return None
-    for pattern, owners in OUTSIDE:
-        if re.match(pattern, name) and me not in owners:
-            return f"<{name}> is given to {' and '.join(owners)}, not to {me}"
+    for pattern, _, owner in OUTSIDE:
+        if re.match(pattern, name) and me != owner and (pattern, me) not in LENT:
+            return f"<{name}> is given to {owner}, not to {me}"
     return None
 
 
@@ -123,12 +137,33 @@ def check_file(root, path):
     return wrong
 
 
+def check_build(root, path):
+    """[(line, what is wrong)] of one meson.build: it asks only for the libraries of its folder."""
+    with open(os.path.join(root, path), encoding="utf-8") as f:
+        text = f.read()
+    if path.startswith(FREE):
+        return []
+    me, wrong = os.path.dirname(path) or "the top folder", []
+    for m in DEPENDENCY.finditer(text):
+        owners = [owner for _, names, owner in OUTSIDE if m[1] in names]
+        problem = None
+        if m[1] in EVERYWHERE:
+            problem = None if path == "meson.build" else f"{m[1]} is found once, by the top meson.build"
+        elif not owners:
+            problem = f"library {m[1]} is given to no folder"
+        elif me not in owners:
+            problem = f"library {m[1]} is given to {owners[0]}, not to {me}"
+        if problem:
+            wrong.append((text.count("\n", 0, m.start()) + 1, problem))
+    return wrong
+
+
 def sources(root):
     for base, dirs, files in os.walk(root):
         rel = os.path.relpath(base, root)
         dirs[:] = sorted(d for d in dirs if not d.startswith((".", "build")) and d not in ("deps", "__pycache__"))
         for f in sorted(files):
-            if f.endswith((".c", ".h")):
+            if f.endswith((".c", ".h")) or f == "meson.build":
                 yield os.path.normpath(os.path.join(rel, f))
 
 
@@ -136,7 +171,8 @@ def check_tree(root):
     count, broken = 0, []
     for path in sources(root):
         count += 1
-        broken += [f"{path}:{line}: {problem}" for line, problem in check_file(root, path)]
+        check = check_build if os.path.basename(path) == "meson.build" else check_file
+        broken += [f"{path}:{line}: {problem}" for line, problem in check(root, path)]
     return count, broken
 
 
@@ -156,6 +192,14 @@ SELF_TEST = (  # file, its text, part of the complaint or None
     ("bridge/kafka/y.c", '#include "../../dataplane/port.h"\n', "from the root"),
     ("platform/app/main.c", '#include "dataplane/port.h"\n#include "storage/segment.h"\n', None),
     ("platform/cli/main.c", '#include "platform/app/x.h"\n#include "storage/segment.h"\n', "may not include storage"),
+    ("platform/app/status.c", "#include <jansson.h>\n", None),
+    ("platform/http/http.c", "#include <jansson.h>\n", "<jansson.h> is given to platform/control"),
+    ("platform/control/meson.build", "jansson = dependency('jansson')\n", None),
+    ("platform/app/meson.build", "deps = [dependency('jansson')]\n", "library jansson is given to platform/control"),
+    ("storage/meson.build", "x = 1\ndependency('libcurl')\n", "storage/meson.build:2: library libcurl is given to no"),
+    ("dataplane/meson.build", "declare_dependency(x)\ndependency('cmocka')\n", "found once, by the top"),
+    ("meson.build", "threads = dependency('threads')\n", None),
+    ("tests/bench/meson.build", "dependency('libbpf')\n", None),
     ("elsewhere/x.c", "", "belongs to no folder"),
     ("tests/lib/x.c", '#include "storage/segment.h"\n#include <rte_mbuf.h>\n', None),
     ("build/x.c", '#include "nonsense.h"\n', None),

@@ -27,7 +27,7 @@ BAD = ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS")
 class Tally:
     def __init__(self):
         self.passed = self.failed = 0
-        self.skipped, self.broken, self.slow = [], [], []
+        self.skipped, self.parts, self.broken, self.slow = [], [], [], []
 
     def add(self, ok, name):
         if ok:
@@ -59,6 +59,11 @@ def reason_of(stdout):
     return "no reason printed"
 
 
+def parts_of(stdout):
+    """What a test that ran left out, as it says in its own lines."""
+    return [line.split("skipped part:", 1)[1].strip() for line in stdout.splitlines() if "skipped part:" in line]
+
+
 def take_log(build, base, stage, tally):
     """Adds up meson's own log of one call; returns how many tests stand in it."""
     path = os.path.join(build, "meson-logs", base + ".json")
@@ -74,6 +79,7 @@ def take_log(build, base, stage, tally):
                 tally.skipped.append((name, reason_of(t.get("stdout", ""))))
             else:
                 tally.add(result not in BAD, f"{name} ({result})")
+                tally.parts += [(name, part) for part in parts_of(t.get("stdout", ""))]
             tally.slow.append((t.get("duration", 0.0), name))
     return count
 
@@ -166,6 +172,10 @@ def main():
         print("\nskipped:")
         for name, reason in tally.skipped:
             print(f"  {name}: {reason}")
+    if tally.parts:
+        print("\nleft out in part:")
+        for name, part in tally.parts:
+            print(f"  {name}: {part}")
     if tally.broken:
         print("\nfailed:")
         for name in tally.broken:

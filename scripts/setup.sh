@@ -5,11 +5,11 @@
 #
 #   scripts/setup.sh [--list] GROUP...     GROUP: build, run, test, bench
 #
-# Debian packages need root; without it the script names what is missing and what will be left
-# out. What does not come from Debian goes into build/deps: Apache Kafka from Maven Central
-# (tests/lib/kafka/pom.xml), Python clients from PyPI (tests/clients/requirements.txt). Everything
-# is made beside its place and renamed, so an interrupted run leaves nothing half done; a second
-# run finds everything there and is silent.
+# Debian packages need root; without it the script installs nothing and names what is missing and
+# what will be left out. What does not come from Debian goes into build/deps: Apache Kafka from
+# Maven Central (tests/lib/kafka/pom.xml), Python clients from PyPI (tests/clients/requirements.txt).
+# Everything is made beside its place and renamed, so an interrupted run leaves nothing half done; a
+# second run finds everything there and is silent.
 #
 # Exit: 0 all there; 3 something is missing that only root can install but the build can do
 # without; 1 otherwise.
@@ -115,9 +115,14 @@ make_venv() {
 	mv "$stamp.tmp" "$stamp"
 }
 
+# Whoever uses these makes network namespaces: without root they would be fetched for nothing.
 setup_test() {
-	mkdir -p "$deps"
 	local version stamp=$deps/venv.requirements
+	if [ "$(id -u)" -ne 0 ]; then
+		left_out+=("tests with Apache Kafka's own tools and Python clients, and their downloads: they need root")
+		return
+	fi
+	mkdir -p "$deps"
 	for version in $kafka_versions; do
 		[ -d "$deps/kafka-$version" ] && continue
 		if ! command -v mvn >/dev/null; then

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <math.h>
 
 static bool name_valid(const char *s, bool metric)
 {
@@ -81,16 +80,4 @@ void sl_prom_i64(FILE *f, const char *name, const struct sl_prom_label *labels, 
 {
 	put_series(f, name, labels, cnt);
 	fprintf(f, "%" PRId64 "\n", v);
-}
-
-void sl_prom_double(FILE *f, const char *name, const struct sl_prom_label *labels, unsigned cnt,
-		    double v)
-{
-	put_series(f, name, labels, cnt);
-	if (isnan(v))
-		fputs("NaN\n", f);
-	else if (isinf(v))
-		fputs(v > 0 ? "+Inf\n" : "-Inf\n", f);
-	else
-		fprintf(f, "%.17g\n", v);
 }

@@ -28,7 +28,5 @@ void sl_prom_u64(FILE *f, const char *name, const struct sl_prom_label *labels, 
 		 uint64_t v);
 void sl_prom_i64(FILE *f, const char *name, const struct sl_prom_label *labels, unsigned cnt,
 		 int64_t v);
-void sl_prom_double(FILE *f, const char *name, const struct sl_prom_label *labels, unsigned cnt,
-		    double v);
 
 #endif
