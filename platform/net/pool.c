@@ -54,6 +54,7 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 	struct sl_pool *p = w->pool;
 
+	(void)pthread_setname_np(pthread_self(), "sl-worker");
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
 		struct sl_job *j = jobs_pop(&p->todo);
