@@ -12,7 +12,7 @@ import os
 import sys
 from collections import defaultdict
 
-from sltest import SANITIZED, Checks, Scope, corpus, frames, need_root, say
+from sltest import SANITIZED, SHARED, Checks, Scope, corpus, frames, need_root, say
 from sltest.batch import read_topic
 from sltest.daemon import Daemon, listener, show_ledger, topic
 from sltest.load import Sender
@@ -27,7 +27,7 @@ def gather(scope):
     """[(path, lines)] to send."""
     real = corpus.real_files()
     if not real:
-        say("no shared log files: sending the generated corpus only")
+        say(f"skipped part: no log files in {SHARED}/logs: only the generated corpus is sent")
     files = [(p, corpus.read_lines(p)) for p in real]
     lines = corpus.generated(int(os.environ.get("SLT_SEED", "20240601")), GENERATED)
     files.append((corpus.write(scope.path("generated.log"), lines), lines))

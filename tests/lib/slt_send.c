@@ -233,6 +233,14 @@ static void run_file(struct sender *s, const char *path)
 	fclose(f);
 }
 
+struct args {
+	const char *to, *to6, *lines[FILES_MAX];
+	char *src;
+	unsigned file_cnt;
+	uint16_t port, sport;
+	int cpu;
+};
+
 enum {
 	OPT_NETNS = 256,
 	OPT_TO,
@@ -268,6 +276,86 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* What is sent, and how fast. False: it is another option. */
+static bool take_load(struct sender *s, int option, const char *value)
+{
+	uint64_t n = strtoull(value, NULL, 10);
+
+	switch (option) {
+	case OPT_RATE:
+		s->rate = n;
+		return true;
+	case OPT_SECONDS:
+		s->seconds = atof(value);
+		return true;
+	case OPT_COUNT:
+		s->count = n;
+		return true;
+	case OPT_SIZE:
+		s->size = n;
+		return true;
+	case OPT_FIRST:
+		s->first = n;
+		return true;
+	case OPT_BURST:
+		s->burst = (unsigned)n;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* From where to where. */
+static void take_path(struct args *a, int option, char *value)
+{
+	switch (option) {
+	case OPT_NETNS:
+		enter_netns(value);
+		break;
+	case OPT_TO:
+		a->to = value;
+		break;
+	case OPT_TO6:
+		a->to6 = value;
+		break;
+	case OPT_PORT:
+		a->port = (uint16_t)atoi(value);
+		break;
+	case OPT_SRC:
+		a->src = value;
+		break;
+	case OPT_SPORT:
+		a->sport = (uint16_t)atoi(value);
+		break;
+	case OPT_CPU:
+		a->cpu = atoi(value);
+		break;
+	case OPT_LINES:
+		if (a->file_cnt == FILES_MAX) {
+			errno = E2BIG;
+			die("--lines");
+		}
+		a->lines[a->file_cnt++] = value;
+		break;
+	}
+}
+
+static bool take_args(int argc, char **argv, struct args *a, struct sender *s)
+{
+	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (o == '?')
+			return false;
+		if (!take_load(s, o, optarg))
+			take_path(a, o, optarg);
+	}
+	if ((a->to || a->to6) && a->src && s->burst >= 1 && s->burst <= BURST_MAX &&
+	    s->size >= SLT_PAYLOAD_MIN && s->size <= SLT_PAYLOAD_MAX && optind == argc)
+		return true;
+	fprintf(stderr, "usage: slt_send --to ADDR --port N --src LIST [--netns NAME] [--rate N]"
+			" [--count N] [--seconds S] [--size N] [--burst N] [--lines FILE]...\n");
+	return false;
+}
+
 static void pin(int cpu)
 {
 	cpu_set_t set;
@@ -280,82 +368,22 @@ static void pin(int cpu)
 int main(int argc, char **argv)
 {
 	static struct sender s = {.burst = 1, .size = 200};
-	const char *to = NULL, *to6 = NULL, *lines[FILES_MAX];
-	char *src = NULL;
-	unsigned file_cnt = 0;
-	uint16_t port = 514, sport = 0;
-	int cpu = sched_getcpu();
-	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (o) {
-		case OPT_NETNS:
-			enter_netns(optarg);
-			break;
-		case OPT_TO:
-			to = optarg;
-			break;
-		case OPT_TO6:
-			to6 = optarg;
-			break;
-		case OPT_PORT:
-			port = (uint16_t)atoi(optarg);
-			break;
-		case OPT_SRC:
-			src = optarg;
-			break;
-		case OPT_SPORT:
-			sport = (uint16_t)atoi(optarg);
-			break;
-		case OPT_RATE:
-			s.rate = strtoull(optarg, NULL, 10);
-			break;
-		case OPT_SECONDS:
-			s.seconds = atof(optarg);
-			break;
-		case OPT_COUNT:
-			s.count = strtoull(optarg, NULL, 10);
-			break;
-		case OPT_SIZE:
-			s.size = strtoull(optarg, NULL, 10);
-			break;
-		case OPT_FIRST:
-			s.first = strtoull(optarg, NULL, 10);
-			break;
-		case OPT_BURST:
-			s.burst = (unsigned)atoi(optarg);
-			break;
-		case OPT_CPU:
-			cpu = atoi(optarg);
-			break;
-		case OPT_LINES:
-			if (file_cnt == FILES_MAX) {
-				errno = E2BIG;
-				die("--lines");
-			}
-			lines[file_cnt++] = optarg;
-			break;
-		default:
-			return 2;
-		}
-	}
-	if ((!to && !to6) || !src || s.burst < 1 || s.burst > BURST_MAX ||
-	    s.size < SLT_PAYLOAD_MIN || s.size > SLT_PAYLOAD_MAX || optind != argc) {
-		fprintf(stderr,
-			"usage: slt_send --to ADDR --port N --src LIST [--netns NAME] [--rate N]"
-			" [--count N] [--seconds S] [--size N] [--burst N] [--lines FILE]...\n");
+	struct args a = {.port = 514, .cpu = sched_getcpu()};
+
+	if (!take_args(argc, argv, &a, &s))
 		return 2;
-	}
-	if (to)
-		parse_addr(to, port, &s.to4);
-	if (to6)
-		parse_addr(to6, port, &s.to6);
-	add_sources(&s, src, sport);
-	pin(cpu); /* one CPU: the kernel keeps the order of what one CPU sends through a veth */
+	if (a.to)
+		parse_addr(a.to, a.port, &s.to4);
+	if (a.to6)
+		parse_addr(a.to6, a.port, &s.to6);
+	add_sources(&s, a.src, a.sport);
+	pin(a.cpu); /* one CPU: the kernel keeps the order of what one CPU sends through a veth */
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	s.start_ns = now_ns();
-	for (unsigned i = 0; i < file_cnt; i++)
-		run_file(&s, lines[i]);
-	if (!file_cnt)
+	for (unsigned i = 0; i < a.file_cnt; i++)
+		run_file(&s, a.lines[i]);
+	if (!a.file_cnt)
 		run_numbered(&s);
 	printf("{\"sent\": %" PRIu64 ", \"seconds\": %.3f, \"again\": %" PRIu64
 	       ", \"late_us_max\": %" PRIu64 "}\n",
