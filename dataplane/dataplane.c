@@ -202,20 +202,6 @@ unsigned sl_dp_ports(struct sl_dataplane *dp, struct sl_dp_port_status *ret, uns
 	return n;
 }
 
-uint64_t sl_dp_in_flight(struct sl_dataplane *dp)
-{
-	uint64_t taken = 0, handed = 0, open = 0;
-
-	/* taken first: what moves on between the readings then counts twice, never not at all */
-	for (unsigned w = 0; w < SL_CTR_WRITERS; w++)
-		taken += sl_ctr_get(&dp->counters->writer[w].taken);
-	for (unsigned i = 0; i < SL_CTR_LCORES; i++) {
-		handed += sl_ctr_get(&dp->counters->lcore[i].handed);
-		open += sl_ctr_get(&dp->counters->lcore[i].in_open);
-	}
-	return open + (handed > taken ? handed - taken : 0);
-}
-
 unsigned sl_dp_lcores(struct sl_dataplane *dp, char (*ret)[64], unsigned n)
 {
 	unsigned k = 0;

@@ -46,8 +46,6 @@ struct sl_dp_port_status {
 	bool done; /* pcap replayed once: at its end */
 };
 unsigned sl_dp_ports(struct sl_dataplane *dp, struct sl_dp_port_status *ret, unsigned n);
-/* Records between accepted and appended now: open batches and rings. Any thread. */
-uint64_t sl_dp_in_flight(struct sl_dataplane *dp);
 /* Names an lcore's place: "ingest 0 on cpu 1". For status. */
 unsigned sl_dp_lcores(struct sl_dataplane *dp, char (*ret)[64], unsigned n);
 

@@ -40,11 +40,21 @@ struct sl_decoder {
 	bool has_host; /* fills ret->host: `key: host` makes sense */
 };
 
-/* NULL: a protocol that this version does not have. Any thread. */
+/* NULL: a protocol that this version does not have. The form that suits this processor. Any thread.
+ */
 const struct sl_decoder *sl_decoder_for(enum sl_protocol protocol);
 
 extern const struct sl_decoder sl_decoder_raw;
-extern const struct sl_decoder sl_decoder_syslog;
+extern const struct sl_decoder sl_decoder_syslog, sl_decoder_syslog_avx2;
+
+/* What the forms called _avx2 may use: every processor with AVX2 has the rest too. Counting
+ * trailing zeros alone (bmi) is worth it: on AMD's the older instruction is microcode. */
+#if defined(__x86_64__)
+#define SL_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#else
+#define SL_AVX2
+#endif
+bool sl_cpu_avx2(void); /* any thread */
 
 /* ---- for decoders ---------------------------------------------------------------------------- */
 

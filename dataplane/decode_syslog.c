@@ -9,6 +9,7 @@
 #include "decode.h"
 
 #include "syslog_date.h"
+#include "syslog_sd.h"
 #include "text_scan.h"
 
 enum {
@@ -18,8 +19,6 @@ enum {
 	APP_MAX = 48,
 	PROCID_MAX = 128,
 	MSGID_MAX = 32,
-	SD_NAME_MAX = 32,
-	SD_ELEMENTS_MAX = 64,
 };
 
 /* RFC 5427, section 3. */
@@ -90,64 +89,18 @@ SL_INLINE struct sl_slice not_nil(struct sl_slice s)
 	return s.len == 1 && s.p[0] == '-' ? (struct sl_slice){.p = NULL} : s;
 }
 
-/* ---- structured data, RFC 5424 section 6.3 --------------------------------------------------- */
-
-/* Behind an SD-ID or PARAM-NAME, or NULL. */
-static const uint8_t *sd_name(const uint8_t *p, const uint8_t *end)
-{
-	const uint8_t *start = p;
-
-	while (p < end && p - start <= SD_NAME_MAX && *p > ' ' && *p < 0x7f && *p != '=' &&
-	       *p != ']' && *p != '"')
-		p++;
-	return p == start || p - start > SD_NAME_MAX ? NULL : p;
-}
-
-/* p is behind the opening quote; behind the closing one, or NULL. */
-static const uint8_t *sd_value(const uint8_t *p, const uint8_t *end)
-{
-	for (; p < end; p++) {
-		if (*p == '"')
-			return p + 1;
-		if (*p == ']')
-			return NULL;
-		/* a backslash before anything else is a plain one (section 6.3.3) */
-		if (*p == '\\' && end - p > 1 && (p[1] == '"' || p[1] == '\\' || p[1] == ']'))
-			p++;
-	}
-	return NULL;
-}
-
-static const uint8_t *sd_element(const uint8_t *p, const uint8_t *end)
-{
-	p = sd_name(p + 1, end);
-	while (p && p < end && *p == ' ') {
-		p = sd_name(p + 1, end);
-		if (!p || end - p < 2 || p[0] != '=' || p[1] != '"')
-			return NULL;
-		p = sd_value(p + 2, end);
-	}
-	return p && p < end && *p == ']' ? p + 1 : NULL;
-}
-
-static bool sd_ok(const uint8_t *p, const uint8_t *end)
-{
-	unsigned n = 0;
-
-	if (p < end && *p == '-')
-		p++;
-	else
-		for (; p && p < end && *p == '['; p = sd_element(p, end))
-			if (n++ == SD_ELEMENTS_MAX)
-				return false;
-	return p && (n || p[-1] == '-') && (p == end || *p == ' ');
-}
-
 /* ---- the two kinds -----------------------------------------------------------------------------
  */
 
+/* What exists in more than one form, chosen by the processor. */
+struct forms {
+	void (*scan)(const uint8_t *p, uint32_t len, struct sl_text_scan *ret);
+	bool (*sd_ok)(const uint8_t *msg, const uint8_t *p, const uint8_t *end);
+};
+
 /* c is behind "<PRI>1 ". */
-SL_INLINE void parse_5424(struct cur *c, struct fields *f, struct sl_decoded *ret)
+SL_INLINE void parse_5424(struct cur *c, const struct forms *by, struct fields *f,
+			  struct sl_decoded *ret)
 {
 	ret->notes |= SL_NOTE(SYSLOG_RFC5424);
 	struct sl_slice time = word(c, SL_DATE_5424_MAX);
@@ -162,7 +115,9 @@ SL_INLINE void parse_5424(struct cur *c, struct fields *f, struct sl_decoded *re
 	ret->host = not_nil(word(c, HOST_MAX));
 	f->app = not_nil(word(c, APP_MAX));
 	struct sl_slice procid = word(c, PROCID_MAX), msgid = word(c, MSGID_MAX);
-	if (!procid.p || !msgid.p || !sd_ok(c->msg + c->at, c->msg + c->len))
+	const uint8_t *sd = c->msg + c->at, *end = c->msg + c->len;
+	if (!procid.p || !msgid.p ||
+	    !(sl_likely(c->scan.printable) ? by->sd_ok(c->msg, sd, end) : sl_sd_ok_scalar(sd, end)))
 		ret->notes |= SL_NOTE(SYSLOG_BAD_SD);
 }
 
@@ -223,8 +178,8 @@ static void add_headers(struct sl_decoded *ret, uint32_t wanted, const struct fi
 	add_header(ret, wanted, SL_HDR_TIME, SL_LIT("time"), f->time);
 }
 
-static enum sl_frame_row decode_syslog(struct sl_slice payload, uint32_t wanted,
-				       struct sl_decoded *ret)
+SL_INLINE enum sl_frame_row decode(struct sl_slice payload, uint32_t wanted, const struct forms *by,
+				   struct sl_decoded *ret)
 {
 	struct cur c = {.msg = payload.p, .len = payload.len};
 	struct fields f = {.pri = PRI_DEFAULT};
@@ -232,7 +187,7 @@ static enum sl_frame_row decode_syslog(struct sl_slice payload, uint32_t wanted,
 	sl_decoded_clear(ret);
 	if (sl_unlikely(c.len == 0))
 		return SL_FR_REFUSED_EMPTY;
-	sl_text_scan(c.msg, c.len, &c.scan);
+	by->scan(c.msg, c.len, &c.scan);
 	if (sl_unlikely(!c.scan.printable) && !sl_text_is_plain(c.msg, c.len))
 		ret->notes |= SL_NOTE(SYSLOG_BINARY);
 	c.at = parse_pri(c.msg, c.len, &f.pri);
@@ -240,7 +195,7 @@ static enum sl_frame_row decode_syslog(struct sl_slice payload, uint32_t wanted,
 		ret->notes |= SL_NOTE(SYSLOG_NO_PRI);
 	if (c.at && c.len - c.at >= 2 && c.msg[c.at] == '1' && c.msg[c.at + 1] == ' ') {
 		c.at += 2;
-		parse_5424(&c, &f, ret);
+		parse_5424(&c, by, &f, ret);
 	} else {
 		parse_3164(&c, wanted, &f, ret);
 	}
@@ -248,6 +203,30 @@ static enum sl_frame_row decode_syslog(struct sl_slice payload, uint32_t wanted,
 		add_headers(ret, wanted, &f);
 	return SL_FR_ACCEPTED;
 }
+
+/* The forms are constants: the compiler sees direct calls. */
+static enum sl_frame_row decode_syslog(struct sl_slice payload, uint32_t wanted,
+				       struct sl_decoded *ret)
+{
+	const struct forms by = {sl_text_scan, sl_sd_ok_printable};
+
+	return decode(payload, wanted, &by, ret);
+}
+
+SL_AVX2 static enum sl_frame_row decode_syslog_avx2(struct sl_slice payload, uint32_t wanted,
+						    struct sl_decoded *ret)
+{
+	const struct forms by = {sl_text_scan_avx2, sl_sd_ok_printable_avx2};
+
+	return decode(payload, wanted, &by, ret);
+}
+
+const struct sl_decoder sl_decoder_syslog_avx2 = {
+	.protocol = SL_PROTO_SYSLOG,
+	.name = "syslog",
+	.decode = decode_syslog_avx2,
+	.has_host = true,
+};
 
 const struct sl_decoder sl_decoder_syslog = {
 	.protocol = SL_PROTO_SYSLOG,

@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		SL_ASSERT(constant || inside(d.hdr[i].value, msg));
 	}
 	SL_ASSERT(!!(d.notes & SL_NOTE(SYSLOG_RFC5424)) != !!(d.notes & SL_NOTE(SYSLOG_RFC3164)));
-	sl_text_scan(msg.p, msg.len, &fast);
+	(sl_cpu_avx2() ? sl_text_scan_avx2 : sl_text_scan)(msg.p, msg.len, &fast);
 	sl_text_scan_scalar(msg.p, msg.len, &slow);
 	SL_ASSERT(fast.printable == slow.printable && fast.blank[0] == slow.blank[0] &&
 		  fast.blank[1] == slow.blank[1]);

@@ -218,6 +218,16 @@ static int make_lanes(struct sl_dataplane *dp, struct dp_ingest *in, uint32_t de
 	return 0;
 }
 
+/* A bit per writer on that CPU. */
+static uint64_t writers_on(const struct sl_eal_lcores *l, uint32_t cpu)
+{
+	uint64_t m = 0;
+
+	for (uint32_t w = 0; w < l->writer_cnt; w++)
+		m |= (uint64_t)(l->writer_cpu[w] == cpu) << w;
+	return m;
+}
+
 static int build_ingest(struct sl_dataplane *dp, uint32_t n, struct assembly *a, char *err,
 			size_t errlen)
 {
@@ -248,6 +258,7 @@ static int build_ingest(struct sl_dataplane *dp, uint32_t n, struct assembly *a,
 		.listener = a->listener,
 		.listener_cnt = c->listener_cnt,
 		.writer = a->waker,
+		.near = writers_on(&dp->lcores, dp->lcores.ingest_cpu[n]),
 		.spin = c->dataplane.idle == SL_IDLE_SPIN,
 		.tsc_hz = rte_get_tsc_hz(),
 		.ctr = &dp->counters->lcore[n],
@@ -288,6 +299,14 @@ int sl_dp_build_ingest(struct sl_dataplane *dp, uint32_t n, char *err, size_t er
 /* ---- writers ------------------------------------------------------------------------------------
  */
 
+static bool on_ingest_cpu(const struct sl_dataplane *dp, uint32_t w)
+{
+	for (uint32_t n = 0; n < dp->ingest_cnt; n++)
+		if (dp->lcores.ingest_cpu[n] == dp->lcores.writer_cpu[w])
+			return true;
+	return false;
+}
+
 int sl_dp_build_writers(struct sl_dataplane *dp, char *err, size_t errlen)
 {
 	for (uint32_t w = 0; w < dp->writer_cnt; w++) {
@@ -296,6 +315,7 @@ int sl_dp_build_writers(struct sl_dataplane *dp, char *err, size_t errlen)
 			.idx = w,
 			.ingest_cnt = dp->ingest_cnt,
 			.spin = dp->config->dataplane.idle == SL_IDLE_SPIN,
+			.shares_cpu = on_ingest_cpu(dp, w),
 			.ctr = &dp->counters->writer[w],
 		};
 		int rc = sl_writer_new(&wc, &dp->writer[w]);

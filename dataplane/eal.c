@@ -37,15 +37,6 @@ struct args {
 	char memory[24];
 };
 
-#ifdef SL_SANITIZED
-/* What net_af_xdp forgets when it closes (decision 0022) is no leak of ours. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:xsk_umem__create\nleak:libbpf.so\n";
-}
-#endif
-
 /* Bytes free on hugepages of any size. */
 static uint64_t hugepages_free(void)
 {

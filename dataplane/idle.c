@@ -18,6 +18,7 @@ int sl_idle_init(struct sl_idler *i, bool spin)
 	i->fd[0] = (struct pollfd){.fd = fd, .events = POLLIN};
 	i->fds = 1;
 	i->spin = spin;
+	i->spins = SL_IDLE_SPINS;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct sl_idler {
 	struct sl_waker waker;
 	struct pollfd fd[1 + SL_IDLE_FDS_MAX]; /* the first is the waker's */
 	unsigned fds;
+	unsigned spins; /* empty turns before it sleeps: SL_IDLE_SPINS unless the owner says less */
 	unsigned empty; /* turns since there was something */
 	bool spin;      /* never sleep */
 	uint64_t sleeps;
@@ -34,7 +35,7 @@ SL_MUST_CHECK int sl_idle_add_fd(struct sl_idler *i, int fd);
 SL_INLINE bool sl_idle_turn(struct sl_idler *i, bool busy)
 {
 	i->empty = busy ? 0 : i->empty + 1;
-	return !i->spin && i->empty >= SL_IDLE_SPINS;
+	return !i->spin && i->empty >= i->spins;
 }
 
 SL_INLINE void sl_idle_arm(struct sl_idler *i)

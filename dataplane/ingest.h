@@ -12,6 +12,11 @@
  * SL_INGEST_EARLY_PER_S batches a second and SL_INGEST_EARLY_BURST at once
  * (docs/decisions/0033-idle-close.md).
  *
+ * A writer is rung at the end of the turn in which it was given something. One that shares the
+ * lcore's CPU is rung for several batches together: after SL_INGEST_NEAR_BATCHES or
+ * SL_INGEST_NEAR_US, and at once when there is nothing else to do
+ * (docs/decisions/0026-writer-on-the-same-cpu.md).
+ *
  * Thread role: control makes and frees; one thread runs or turns; stop from any thread.
  */
 #ifndef SL_DATAPLANE_INGEST_LOOP_H
@@ -23,10 +28,12 @@
 #include "key.h"
 #include "open_batch.h"
 
-#define SL_INGEST_BURST       32
-#define SL_INGEST_PORTS_MAX   SL_CFG_PORTS_MAX
-#define SL_INGEST_EARLY_PER_S 2000
-#define SL_INGEST_EARLY_BURST 64
+#define SL_INGEST_BURST        32
+#define SL_INGEST_PORTS_MAX    SL_CFG_PORTS_MAX
+#define SL_INGEST_EARLY_PER_S  2000
+#define SL_INGEST_EARLY_BURST  64
+#define SL_INGEST_NEAR_BATCHES 8
+#define SL_INGEST_NEAR_US      500
 /* The longest frame that is looked at: a datagram of 64 KiB with its IPv6 header and two tags. */
 #define SL_INGEST_FRAME_MAX (65535 + 40 + 22)
 
@@ -56,6 +63,7 @@ struct sl_ingest_cfg {
 	uint32_t listener_cnt;
 	struct sl_ob_cfg batches;       /* `accepted` is filled in here */
 	struct sl_waker *const *writer; /* one per writer: rung when batches were handed over */
+	uint64_t near;                  /* a bit per writer that runs on this lcore's CPU */
 	bool spin;                      /* never sleep */
 	uint64_t tsc_hz;                /* 0: unknown, the clock is then read every turn */
 	struct sl_ctr_lcore *ctr;

@@ -4,13 +4,14 @@
  * batch that nobody keeps. Not a test.
  *
  *   ingest_bench [-c PAYLOAD]... [-p PARTITIONS] [-b BATCH_BYTES] [-n RUNS] [-m MIB] [-z] [-r]
- *                [-C CPU] [-j] [-H]
+ *                [-C CPU] [-j] [-H] [-f CAPTURE]
  *
  * The source is DPDK's net_pcap replaying a file of 4,096 datagrams from 1,000 senders for ever;
  * beside it, in turns and on the same port, pool and core, runs the bare receive loop (what testpmd
  * rxonly does). -z: UDP checksums are zero; -r: protocol raw instead of syslog; -j: one JSON line
- * per payload size instead of the table; -H: on hugepages, which must have been set up. Then each
- * stage by itself, on frames that lie in the cache.
+ * per payload size instead of the table; -H: on hugepages, which must have been set up; -f: the
+ * frames of this capture, all of one length, to 10.99.0.1, UDP 5514 (as `make bench` makes them)
+ * instead of our own. Then each stage by itself, on frames that lie in the cache.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -44,11 +45,12 @@ struct opt {
 	uint32_t partitions, batch_bytes, runs, memory_mib;
 	int cpu;
 	bool zero_csum, raw, json, huge;
+	const char *capture;
 };
 
 struct frames {
 	uint8_t *bytes;
-	uint32_t stride, len;
+	uint32_t stride, len, cnt;
 };
 
 /* RFC 5424 text of exactly that length. */
@@ -70,6 +72,7 @@ static void make_frames(struct frames *f, const struct opt *o, uint32_t payload)
 
 	f->stride = (uint32_t)SL_ALIGN_UP(payload + 42, 64);
 	f->bytes = calloc(FRAMES, f->stride);
+	f->cnt = FRAMES;
 	for (uint32_t i = 0; i < FRAMES; i++) {
 		make_payload(buf, payload, i);
 		memset(&t, 0, sizeof(t));
@@ -104,6 +107,27 @@ static void write_pcap(const struct frames *f, const char *path)
 	fclose(out);
 }
 
+/* Little-endian, microseconds; the first FRAMES frames. Returns the payload's length. */
+static uint32_t read_pcap(struct frames *f, const char *path)
+{
+	FILE *in = fopen(path, "r");
+	uint32_t head[6], rec[4];
+
+	SL_ASSERT(in && fread(head, sizeof(head), 1, in) == 1 && head[0] == 0xa1b2c3d4);
+	for (f->cnt = 0; f->cnt < FRAMES && fread(rec, sizeof(rec), 1, in) == 1; f->cnt++) {
+		if (f->cnt == 0) {
+			f->len = rec[2];
+			f->stride = (uint32_t)SL_ALIGN_UP(f->len, 64);
+			f->bytes = calloc(FRAMES, f->stride);
+		}
+		SL_ASSERT(rec[2] == f->len &&
+			  fread(f->bytes + (size_t)f->cnt * f->stride, f->len, 1, in) == 1);
+	}
+	SL_ASSERT(f->cnt >= STAGE_FRAMES);
+	fclose(in);
+	return f->len - 42;
+}
+
 static uint16_t open_pcap(const char *path, struct rte_mempool *pool)
 {
 	struct rte_eth_conf conf = {0};
@@ -135,8 +159,9 @@ struct rig {
 
 static void rig_make(struct rig *r, const struct opt *o, uint16_t port)
 {
-	static struct sl_cfg_listener l = {.addr = {4, {10, 77, 0, 1}}, .udp = 5514};
-	struct sl_cls_cfg cc = {.listener = &l, .listener_cnt = 1};
+	static struct sl_cfg_listener l[] = {{.addr = {4, {10, 77, 0, 1}}, .udp = 5514},
+					     {.addr = {4, {10, 99, 0, 1}}, .udp = 5514}};
+	struct sl_cls_cfg cc = {.listener = l, .listener_cnt = SL_ARRAY_SIZE(l)};
 	const _Atomic uint32_t *max_bytes = &r->max_bytes;
 	struct sl_waker *waker = &r->writer.waker;
 
@@ -150,12 +175,12 @@ static void rig_make(struct rig *r, const struct opt *o, uint16_t port)
 	uint32_t batches = o->partitions + 1024;
 	SL_ASSERT(sl_handoff_init(&r->lane, batches + SL_OB_LARGE_CNT) == 0);
 	struct sl_ingest_port p = {.eth_id = port, .fd = -1, .cls = r->cls};
-	struct sl_ingest_listener il = {
-		.decoder = sl_decoder_for(o->raw ? SL_PROTO_RAW : SL_PROTO_SYSLOG)};
+	const struct sl_decoder *dec = sl_decoder_for(o->raw ? SL_PROTO_RAW : SL_PROTO_SYSLOG);
+	struct sl_ingest_listener il[] = {{.decoder = dec}, {.decoder = dec}};
 	struct sl_ingest_cfg ic = {.port = &p,
 				   .port_cnt = 1,
-				   .listener = &il,
-				   .listener_cnt = 1,
+				   .listener = il,
+				   .listener_cnt = SL_ARRAY_SIZE(il),
 				   .writer = &waker,
 				   .spin = true,
 				   .tsc_hz = rte_get_tsc_hz(),
@@ -333,15 +358,19 @@ static void bench(const struct opt *o, uint32_t payload, struct rte_mempool *poo
 	double bare[RUNS_MAX], whole[RUNS_MAX];
 	char path[] = "/tmp/sl-ingest-bench-XXXXXX";
 	int fd = mkstemp(path);
-	struct frames f;
+	struct frames f = {0};
 	struct stages s;
 	struct rig r;
 
 	SL_ASSERT(fd >= 0);
 	close(fd);
-	make_frames(&f, o, payload);
-	write_pcap(&f, path);
-	uint16_t port = open_pcap(path, pool);
+	if (o->capture) {
+		payload = read_pcap(&f, o->capture);
+	} else {
+		make_frames(&f, o, payload);
+		write_pcap(&f, path);
+	}
+	uint16_t port = open_pcap(o->capture ? o->capture : path, pool);
 	rig_make(&r, o, port);
 	bare_receive(port);
 	whole_path(&r);
@@ -365,7 +394,7 @@ static void parse(struct opt *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "c:p:b:n:m:C:zrjH")) != -1)
+	while ((c = getopt(argc, argv, "c:p:b:n:m:C:f:zrjH")) != -1)
 		switch (c) {
 		case 'c':
 			if (o->payloads < SL_ARRAY_SIZE(o->payload))
@@ -395,6 +424,9 @@ static void parse(struct opt *o, int argc, char **argv)
 		case 'H':
 			o->huge = true;
 			break;
+		case 'f':
+			o->capture = optarg;
+			break;
 		case 'j':
 			o->json = true;
 			break;
@@ -409,7 +441,9 @@ int main(int argc, char **argv)
 		.partitions = 8, .batch_bytes = 65536, .runs = 15, .memory_mib = 256, .cpu = -1};
 
 	parse(&o, argc, argv);
-	if (!o.payloads) {
+	if (o.capture) {
+		o.payloads = 1;
+	} else if (!o.payloads) {
 		o.payloads = 3;
 		o.payload[0] = 100;
 		o.payload[1] = 200;

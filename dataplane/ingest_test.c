@@ -38,6 +38,7 @@ struct opt {
 	uint32_t headers, partitions, batches, large, max_bytes;
 	bool patient, spin;
 	uint64_t linger_ns;
+	uint64_t near;
 };
 
 static struct fix *make(const struct opt *o)
@@ -74,6 +75,7 @@ static struct fix *make(const struct opt *o)
 				   .listener = &il,
 				   .listener_cnt = 1,
 				   .writer = waker,
+				   .near = o->near,
 				   .spin = o->spin,
 				   .ctr = &f->ctr->lcore[0],
 				   .batches = {.topic = &f->topic,
@@ -363,6 +365,41 @@ static void lagging_writer_drops_by_name(SL_UNUSED void **st)
 	unmake(f);
 }
 
+/* A writer on this CPU is rung once for several batches, at once when there is nothing to do; one
+ * elsewhere after each turn. */
+static void near_writer_is_rung_for_several(SL_UNUSED void **st)
+{
+	for (unsigned near = 0; near < 2; near++) {
+		struct fix *f = make(&(struct opt){
+			.protocol = SL_PROTO_RAW, .partitions = 1, .near = near ? 1 : 0});
+		struct sl_waker *k = sl_writer_waker(f->writer[0]);
+		struct tf t;
+		unsigned turns = 0;
+
+		attach(f);
+		tf_v4(&t, "192.0.2.1", "10.0.0.1", UDP, "payload");
+		sl_waker_arm(k);
+		do { /* linger 0: a batch each */
+			send_frame(&t);
+			assert_int_equal(sl_ingest_turn(f->ingest), 1);
+		} while (++turns <= SL_INGEST_NEAR_BATCHES && atomic_load(&k->armed));
+		if (near)
+			assert_in_range(turns, 2, SL_INGEST_NEAR_BATCHES);
+		else
+			assert_int_equal(turns, 1);
+		sl_waker_arm(k);
+		send_frame(&t);
+		sl_ingest_turn(f->ingest);
+		assert_int_equal(atomic_load(&k->armed), near);
+		assert_int_equal(sl_ingest_turn(f->ingest), 0);
+		assert_int_equal(atomic_load(&k->armed), 0);
+		write_all(f);
+		assert_int_equal(ts_records(f->topic), turns + 1);
+		assert_closes(f);
+		unmake(f);
+	}
+}
+
 static void patient_port_waits(SL_UNUSED void **st)
 {
 	struct fix *f =
@@ -618,7 +655,9 @@ static int setup(SL_UNUSED void **st)
 
 static int teardown(SL_UNUSED void **st)
 {
+	te_port_close(port);
 	rte_mempool_free(pool);
+	te_eal_end();
 	return 0;
 }
 
@@ -633,6 +672,7 @@ int main(void)
 		cmocka_unit_test(missing_keys_are_noted),
 		cmocka_unit_test(chained_frames),
 		cmocka_unit_test(lagging_writer_drops_by_name),
+		cmocka_unit_test(near_writer_is_rung_for_several),
 		cmocka_unit_test(patient_port_waits),
 		cmocka_unit_test(refused_appends_go_back),
 		cmocka_unit_test(busy_store_keeps_order),

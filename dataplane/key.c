@@ -97,6 +97,25 @@ struct sl_source4 *sl_key_fill4(struct sl_source4 set[2], const uint8_t *addr)
 	return set;
 }
 
+SL_INLINE struct sl_source4 *second_set(struct sl_key_cache *c, uint32_t addr)
+{
+	uint32_t h = (addr ^ addr >> 16) * 0xc2b2ae3du;
+
+	return c->set4[h >> (32 - SL_KEY_SETS4_BITS)];
+}
+
+struct sl_source4 *sl_key_find4(struct sl_key_cache *c, const uint8_t *addr)
+{
+	uint32_t a;
+
+	memcpy(&a, addr, 4);
+	struct sl_source4 *first = sl_key_set4(c, a), *second = second_set(c, a);
+	for (unsigned i = 0; i < 2; i++)
+		if (second[i].addr == a && second[i].len)
+			return &second[i];
+	return sl_key_fill4(first[1].len && !second[1].len ? second : first, addr);
+}
+
 void sl_key_fill6(struct sl_source6 *row, const uint8_t *addr)
 {
 	memcpy(row->addr, addr, 16);

@@ -4,7 +4,9 @@
  *
  * The default key is the sender's address as text. Text and hash of recent senders are kept in a
  * cache of the lcore, so that nothing is formatted per packet: two IPv4 senders share a line, an
- * IPv6 sender has one. A flood of forged senders costs one formatting each, nothing else.
+ * IPv6 sender has one. An IPv4 sender whose set is taken by two others may lie in a second one, so
+ * that a thousand regular senders all find their place. A flood of forged senders costs one
+ * formatting each, nothing else.
  */
 #ifndef SL_DATAPLANE_KEY_H
 #define SL_DATAPLANE_KEY_H
@@ -53,6 +55,10 @@ uint32_t sl_addr_text(const uint8_t *addr, uint8_t family, char *ret);
 struct sl_source4 *sl_key_fill4(struct sl_source4 set[2], const uint8_t *addr);
 void sl_key_fill6(struct sl_source6 *row, const uint8_t *addr);
 
+/* The sender is not in its first set: found in the second, or filled in where there is room, at
+ * last over the older way of the first. */
+struct sl_source4 *sl_key_find4(struct sl_key_cache *c, const uint8_t *addr);
+
 SL_INLINE struct sl_source4 *sl_key_set4(struct sl_key_cache *c, uint32_t addr)
 {
 	uint32_t h = addr * 0x9e3779b1u;
@@ -91,7 +97,7 @@ SL_INLINE struct sl_key sl_key_source(struct sl_key_cache *c, const uint8_t *add
 		struct sl_source4 *s = sl_key_set4(c, a);
 		s += s->addr != a; /* which of the two is no branch: it cannot be foretold */
 		if (sl_unlikely((s->addr != a) | !s->len))
-			s = sl_key_fill4(sl_key_set4(c, a), addr);
+			s = sl_key_find4(c, addr);
 		return (struct sl_key){{(const uint8_t *)s->text, s->len}, s->hash};
 	}
 	uint64_t a[2];

@@ -68,6 +68,36 @@ static void round_trip(SL_UNUSED void **st)
 	}
 }
 
+/* Four senders of one set: the two that came too late find a place elsewhere, and all stay. */
+static void crowded_set(SL_UNUSED void **st)
+{
+	struct sl_key_cache *c = cache_new();
+	struct sl_source4 *first = NULL;
+	const uint8_t *at[4];
+	uint32_t addr[4];
+	unsigned n = 0;
+
+	for (uint32_t a = 0x0100000a; n < 4; a += 0x01000000 + (a >= 0xff000000)) {
+		struct sl_source4 *set = sl_key_set4(c, a);
+		first = first ? first : set;
+		if (set == first)
+			addr[n++] = a;
+	}
+	for (unsigned round = 0; round < 4; round++)
+		for (unsigned i = 0; i < 4; i++) {
+			uint8_t b[4];
+			memcpy(b, &addr[i], 4);
+			struct sl_key k = sl_key_source(c, b, 4);
+			assert_int_equal(k.key.len, strlen(text(b, 4)));
+			assert_memory_equal(k.key.p, text(b, 4), k.key.len);
+			assert_int_equal(k.hash, sl_murmur2(k.key.p, k.key.len));
+			if (round > 1) /* a set's first sender moved over for its second */
+				assert_ptr_equal(k.key.p, at[i]);
+			at[i] = k.key.p;
+		}
+	free(c);
+}
+
 static void cache(SL_UNUSED void **st)
 {
 	struct sl_key_cache *c = cache_new();
@@ -145,8 +175,9 @@ static void fastmod(SL_UNUSED void **st)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses), cmocka_unit_test(round_trip), cmocka_unit_test(cache),
-		cmocka_unit_test(rules),     cmocka_unit_test(fastmod),
+		cmocka_unit_test(addresses), cmocka_unit_test(round_trip),
+		cmocka_unit_test(cache),     cmocka_unit_test(rules),
+		cmocka_unit_test(fastmod),   cmocka_unit_test(crowded_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

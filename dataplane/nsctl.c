@@ -34,6 +34,8 @@ struct sl_nsctl {
 	struct sl_quiet *quiet;
 };
 
+/* The process's, as EAL and its ports are: with a second list a namespace could get a second
+ * thread, and two at a time would change its interfaces (nsctl.h). */
 static struct {
 	pthread_mutex_t lock;
 	struct sl_nsctl *first;

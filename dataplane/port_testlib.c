@@ -3,17 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/membarrier.h>
 #include <net/ethernet.h>
 #include <poll.h>
 #include <pthread.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -273,22 +278,131 @@ static bool is_udp_to(const struct rte_mbuf *m, uint16_t udp)
 	return n >= 62 && sl_be16(f + 12) == 0x86dd && f[20] == 17 && sl_be16(f + 56) == udp;
 }
 
+/* One burst; waits up to 5 ms if there is nothing. */
+static uint16_t poll_once(struct sl_port *p, uint64_t *all, uint64_t *udp)
+{
+	struct rte_mbuf *m[32];
+	uint16_t n = rte_eth_rx_burst(sl_port_id(p), 0, m, 32);
+
+	for (uint16_t i = 0; i < n; i++)
+		*udp += is_udp_to(m[i], TL_UDP);
+	*all += n;
+	rte_pktmbuf_free_bulk(m, n);
+	if (!n && sl_port_fd(p) >= 0) {
+		struct pollfd pfd = {.fd = sl_port_fd(p), .events = POLLIN};
+		(void)poll(&pfd, 1, 5);
+	}
+	return n;
+}
+
 void tl_poll(struct sl_port *p, unsigned quiet_ms, uint64_t *all, uint64_t *udp)
 {
 	uint64_t until = sl_clock_mono_ns() + quiet_ms * 1000000ull;
-	struct rte_mbuf *m[32];
 
-	while (sl_clock_mono_ns() < until) {
-		uint16_t n = rte_eth_rx_burst(sl_port_id(p), 0, m, 32);
-		for (uint16_t i = 0; i < n; i++)
-			*udp += is_udp_to(m[i], TL_UDP);
-		*all += n;
-		rte_pktmbuf_free_bulk(m, n);
-		if (n) {
+	while (sl_clock_mono_ns() < until)
+		if (poll_once(p, all, udp))
 			until = sl_clock_mono_ns() + quiet_ms * 1000000ull;
-		} else if (sl_port_fd(p) >= 0) {
-			struct pollfd pfd = {.fd = sl_port_fd(p), .events = POLLIN};
-			(void)poll(&pfd, 1, 5);
-		}
+}
+
+void tl_poll_for(struct sl_port *p, uint64_t want, uint64_t *all, uint64_t *udp)
+{
+	uint64_t give_up = sl_clock_mono_ns() + TL_PATIENCE_MS * 1000000ull;
+
+	while (*udp < want) {
+		(void)poll_once(p, all, udp);
+		if (sl_clock_mono_ns() > give_up)
+			fail_msg("%lu of %lu datagrams came", *udp, want);
 	}
+}
+
+void tl_wait_wire(struct sl_port *p, const struct sl_ctr_port *ctr, uint64_t wire)
+{
+	uint64_t give_up = sl_clock_mono_ns() + TL_PATIENCE_MS * 1000000ull;
+
+	for (sl_port_housekeep(p); ctr->wire < wire; sl_port_housekeep(p)) {
+		if (sl_clock_mono_ns() > give_up)
+			fail_msg("the kernel counted %lu of %lu frames", ctr->wire, wire);
+		sched_yield();
+	}
+	/* A frame is counted before it lies in the ring, within one softirq: this waits for those
+	 * under way (it is synchronize_rcu()). */
+	(void)syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	sl_port_housekeep(p);
+}
+
+/* ---- what the tests of a group share -----------------------------------------------------------
+ */
+
+struct tl_fix *tl_fix_new(bool ipv6)
+{
+	struct tl_fix *f = calloc(1, sizeof(*f));
+
+	SL_ASSERT(f);
+	tl_eal();
+	tl_lan_up(ipv6);
+	SL_ASSERT(!sl_counters_anon(&f->ctr));
+	return f;
+}
+
+int tl_fix_free(struct tl_fix *f)
+{
+	char dir[64];
+
+	sl_counters_close(f->ctr);
+	free(f);
+	sl_dp_eal_cleanup();
+	tl_lan_down();
+	snprintf(dir, sizeof(dir), "/run/dpdk/sluice-%d", getpid());
+	if (!access(dir, F_OK)) {
+		fprintf(stderr, "%s is left behind\n", dir);
+		return -1;
+	}
+	return 0;
+}
+
+int tl_fresh_pool(void **state)
+{
+	struct tl_fix *f = *state;
+
+	f->pool = tl_pool(2048);
+	return 0;
+}
+
+int tl_drop_pool(void **state)
+{
+	struct tl_fix *f = *state;
+
+	rte_mempool_free(f->pool);
+	f->pool = NULL;
+	return 0;
+}
+
+void tl_port(struct tl_fix *f, enum sl_backend be, const char *device, const char *ns)
+{
+	f->cfg = (struct sl_cfg_port){.name = "lan0", .backend = be};
+	snprintf(f->cfg.device, sizeof(f->cfg.device), "%s", device);
+	snprintf(f->cfg.netns, sizeof(f->cfg.netns), "%s", ns);
+}
+
+int tl_open(struct tl_fix *f, const struct sl_cfg_listener *l, uint32_t n, struct sl_port **ret_p,
+	    char err[TL_ERR])
+{
+	struct sl_port_cfg pc = {.port = &f->cfg,
+				 .listener = l,
+				 .listener_cnt = n,
+				 .pool = f->pool,
+				 .counters = &f->ctr->port[0]};
+
+	err[0] = 0;
+	return sl_port_open(&pc, ret_p, err, TL_ERR);
+}
+
+struct sl_port *tl_open_started(struct tl_fix *f, const struct sl_cfg_listener *l, uint32_t n)
+{
+	struct sl_port *p = NULL;
+	char err[TL_ERR];
+
+	if (tl_open(f, l, n, &p, err) || sl_port_start(p, err, sizeof(err)))
+		fail_msg("%s", err);
+	return p;
 }

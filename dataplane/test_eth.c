@@ -22,6 +22,11 @@ void te_eal(uint64_t memory_mib, bool huge)
 	}
 }
 
+void te_eal_end(void)
+{
+	sl_dp_eal_cleanup();
+}
+
 static struct rte_mempool *make_pool(uint32_t mbufs, uint32_t room, uint32_t cache)
 {
 	static unsigned n;
@@ -59,6 +64,12 @@ uint16_t te_port(struct rte_mempool *pool)
 	SL_ASSERT(rte_eth_tx_queue_setup(port, 0, 512, 0, NULL) == 0);
 	SL_ASSERT(rte_eth_dev_start(port) == 0);
 	return port;
+}
+
+void te_port_close(uint16_t port)
+{
+	SL_ASSERT(rte_eth_dev_stop(port) == 0);
+	SL_ASSERT(rte_eth_dev_close(port) == 0);
 }
 
 static bool transmit(uint16_t port, struct rte_mbuf *m)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text_scan.h"
 
+#include "decode.h"
+
 #if defined(__x86_64__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 void sl_text_scan_scalar(const uint8_t *p, uint32_t len, struct sl_text_scan *ret)
@@ -79,6 +81,38 @@ void sl_text_scan(const uint8_t *p, uint32_t len, struct sl_text_scan *ret)
 	scan_tail(p, len, ret, good);
 }
 
+SL_AVX2 SL_INLINE __m256i load32(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+SL_AVX2 SL_INLINE __m256i printable32(__m256i v)
+{
+	return _mm256_cmpgt_epi8(_mm256_add_epi8(v, _mm256_set1_epi8(1)), _mm256_set1_epi8(0x20));
+}
+
+SL_AVX2 SL_INLINE uint64_t blanks32(__m256i v)
+{
+	return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(' ')));
+}
+
+SL_AVX2 void sl_text_scan_avx2(const uint8_t *p, uint32_t len, struct sl_text_scan *ret)
+{
+	if (sl_unlikely(len < SL_TEXT_BLANKS)) {
+		sl_text_scan(p, len, ret);
+		return;
+	}
+	__m256i a = load32(p), b = load32(p + 32), c = load32(p + 64), d = load32(p + 96);
+	ret->blank[0] = blanks32(a) | blanks32(b) << 32;
+	ret->blank[1] = blanks32(c) | blanks32(d) << 32;
+	a = _mm256_and_si256(printable32(a), printable32(b));
+	c = _mm256_and_si256(printable32(c), printable32(d));
+	for (uint32_t i = SL_TEXT_BLANKS; i + 32 <= len; i += 32)
+		a = _mm256_and_si256(a, printable32(load32(p + i)));
+	c = _mm256_and_si256(c, printable32(load32(p + len - 32)));
+	ret->printable = _mm256_movemask_epi8(_mm256_and_si256(a, c)) == -1;
+}
+
 /* Bytes at p that may be skipped: 16 plain ones, or none. */
 SL_INLINE uint32_t skip_plain(const uint8_t *p, uint32_t left)
 {
@@ -86,6 +120,11 @@ SL_INLINE uint32_t skip_plain(const uint8_t *p, uint32_t left)
 }
 #else
 void sl_text_scan(const uint8_t *p, uint32_t len, struct sl_text_scan *ret)
+{
+	sl_text_scan_scalar(p, len, ret);
+}
+
+void sl_text_scan_avx2(const uint8_t *p, uint32_t len, struct sl_text_scan *ret)
 {
 	sl_text_scan_scalar(p, len, ret);
 }

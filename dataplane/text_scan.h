@@ -19,6 +19,8 @@ struct sl_text_scan {
 
 /* One pass over the text. */
 void sl_text_scan(const uint8_t *p, uint32_t len, struct sl_text_scan *ret);
+/* The same; only where the processor has AVX2. */
+void sl_text_scan_avx2(const uint8_t *p, uint32_t len, struct sl_text_scan *ret);
 void sl_text_scan_scalar(const uint8_t *p, uint32_t len, struct sl_text_scan *ret);
 
 /* The whole question, one byte at a time. */

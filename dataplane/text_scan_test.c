@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text_scan.h"
 
+#include "decode.h"
+
 #include "platform/base/sl_test.h"
 
 static bool plain(const char *s, uint32_t len)
@@ -46,11 +48,12 @@ static void utf8(SL_UNUSED void **st)
 	BINARY("\xe2\x82 ");
 }
 
-static void same(const uint8_t *b, uint32_t len)
+static void same_by(void (*scan)(const uint8_t *, uint32_t, struct sl_text_scan *),
+		    const uint8_t *b, uint32_t len)
 {
 	struct sl_text_scan fast, slow;
 
-	sl_text_scan(b, len, &fast);
+	scan(b, len, &fast);
 	sl_text_scan_scalar(b, len, &slow);
 	assert_int_equal(fast.printable, slow.printable);
 	assert_true(fast.blank[0] == slow.blank[0] && fast.blank[1] == slow.blank[1]);
@@ -58,6 +61,13 @@ static void same(const uint8_t *b, uint32_t len)
 		const uint8_t *q = from < len ? memchr(b + from, ' ', len - from) : NULL;
 		assert_int_equal(sl_text_blank(&fast, b, len, from), q ? q - b : len);
 	}
+}
+
+static void same(const uint8_t *b, uint32_t len)
+{
+	same_by(sl_text_scan, b, len);
+	if (sl_cpu_avx2())
+		same_by(sl_text_scan_avx2, b, len);
 }
 
 /* Every length, and every place of a byte that is not printable, or is a blank. */

@@ -7,6 +7,7 @@
 
 #include "platform/base/clock.h"
 
+#define SPINS_SHARED  2 /* empty turns before sleeping, on the CPU of an ingest lcore */
 #define REST_MAX_NS   1000000000u
 #define REST_HELD_NS  2000000u /* with a batch that storage could not take */
 #define REST_DRAIN_NS 1000000u
@@ -58,6 +59,8 @@ int sl_writer_new(const struct sl_writer_cfg *cfg, struct sl_writer **ret_writer
 	w->lane = calloc(cfg->ingest_cnt + SL_INJECTORS_MAX, sizeof(*w->lane));
 	if (w->lane)
 		rc = sl_idle_init(&w->idle, cfg->spin);
+	if (cfg->shares_cpu)
+		w->idle.spins = SPINS_SHARED;
 	if (rc) {
 		sl_writer_free(w);
 		return rc;

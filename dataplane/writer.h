@@ -35,6 +35,7 @@ struct sl_writer_cfg {
 	unsigned idx;        /* of the store's writers */
 	unsigned ingest_cnt; /* lanes of ingest lcores */
 	bool spin;           /* never sleep */
+	bool shares_cpu;     /* with an ingest lcore: empty turns are taken from it */
 	struct sl_ctr_writer *ctr;
 };
 

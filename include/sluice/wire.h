@@ -178,31 +178,4 @@ SL_INLINE void sl_wr_be64(struct sl_wr *w, uint64_t v)
 	}
 }
 
-SL_INLINE void sl_wr_bytes(struct sl_wr *w, const void *p, size_t n)
-{
-	if (n && sl_wr_room(w, n)) {
-		memcpy(w->p, p, n);
-		w->p += n;
-	}
-}
-
-SL_INLINE void sl_wr_uvarint64(struct sl_wr *w, uint64_t v)
-{
-	while (v >= 0x80) {
-		sl_wr_u8(w, (uint8_t)(v | 0x80));
-		v >>= 7;
-	}
-	sl_wr_u8(w, (uint8_t)v);
-}
-
-SL_INLINE void sl_wr_varint(struct sl_wr *w, int32_t v)
-{
-	sl_wr_uvarint64(w, ((uint32_t)v << 1) ^ (uint32_t)(v >> 31));
-}
-
-SL_INLINE void sl_wr_varlong(struct sl_wr *w, int64_t v)
-{
-	sl_wr_uvarint64(w, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
-}
-
 #endif

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "log_line.h"
 
+/* One per process, as stderr is: every thread logs, and none carries a logger. */
 static _Atomic int max_level = SL_LOG_INFO;
 
 void sl_log_set_level(enum sl_log_level l)

@@ -58,6 +58,21 @@ SL_INLINE uint8_t *sl_put_uv(uint8_t *p, uint64_t v)
 	return p;
 }
 
+/* Keys are short, and of nearly the same length: not worth a call. */
+SL_INLINE uint8_t *sl_put_key(uint8_t *p, const uint8_t *key, uint32_t n)
+{
+	if (sl_likely(n >= 8 && n <= 16)) {
+		uint64_t a, b;
+		memcpy(&a, key, 8);
+		memcpy(&b, key + n - 8, 8);
+		memcpy(p, &a, 8);
+		memcpy(p + n - 8, &b, 8);
+	} else if (n) {
+		memcpy(p, key, n);
+	}
+	return p + n;
+}
+
 /* Upper bound of what a record adds to a batch. Lengths are bounded by the caller (< 2^24). */
 SL_INLINE uint32_t sl_bb_bound(uint32_t key_len, uint32_t val_len, const struct sl_hdr *h,
 			       unsigned nh)
@@ -100,10 +115,7 @@ SL_INLINE bool sl_bb_add(struct sl_bb *b, int64_t ts, struct sl_slice key, struc
 	p = sl_put_uv(p, zts);
 	p = sl_put_uv(p, zod);
 	p = sl_put_uv(p, zk);
-	if (key.len) {
-		memcpy(p, key.p, key.len);
-		p += key.len;
-	}
+	p = sl_put_key(p, key.p, key.len);
 	p = sl_put_uv(p, zv);
 	if (val.len) {
 		memcpy(p, val.p, val.len);

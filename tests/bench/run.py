@@ -49,7 +49,7 @@ class Context:
         self.fio_s, self.veth_s, self.pmd_s = (2, 1.2, 3) if quick else (4, 2.5, 5)
         self.idle_s, self.idle_runs = 10, 1 if quick else self.runs
         self.until = self.row_until = time.monotonic() + (230 if quick else 880)
-        self.hugepages = "off"
+        self.hugepages, self.stripes = "off", host.STRIPES
         self.shared = {}
         free = shutil.disk_usage(self.work).free
         self.disk_budget = min(free // 2, DISK_MAX)
@@ -129,7 +129,7 @@ def reserve_hugepages(ctx, settings, mode):
     except OSError:
         return
     if host.hugepages_free() >= HUGE_MIB // 2:
-        ctx.hugepages = "required"
+        ctx.hugepages, ctx.stripes = "required", host.huge_stripes()
 
 
 def conditions(ctx):
@@ -216,8 +216,8 @@ def main():
         print("bench: " + ", ".join(f"{k} {v}" for k, v in where.items()), flush=True)
         results = measure(ctx, args.wait)
     finally:
+        host.delete_leftovers()  # before the hugepages are given back: stripe files hold some
         settings.restore()
-        host.delete_leftovers()
         shutil.rmtree(ctx.work, ignore_errors=True)
     print("\n" + table.render(results) + f"\n\nresults: {ctx.dir}/results.json")
     return 0

@@ -43,7 +43,7 @@ class Sluiced:
     def __init__(self, ctx, name, port, cpus, ingest=None, writers=None, idle="sleep", memory="256MiB",
                  hugepages="auto", partitions=8, udp=5514):
         self.exe, self.segcount = ctx.sluiced, ctx.tools["segcount"]
-        self.work = ctx.work
+        self.work, self.stripes = ctx.work, ctx.stripes
         self.data = os.path.join(ctx.work, f"{name}.data")
         self.conf = os.path.join(ctx.work, f"{name}.yaml")
         self.socket = os.path.join(ctx.work, f"{name}.sock")
@@ -55,14 +55,14 @@ class Sluiced:
                                    writers=",".join(map(str, writers or [cpus[-1]])),
                                    budget=f"{ctx.disk_budget >> 20}MiB", port="{name: lan0, " + port + "}",
                                    udp=udp, topic=TOPIC, partitions=partitions, socket=self.socket,
-                                   stripes=host.STRIPES)
+                                   stripes=ctx.stripes)
         self.log = os.path.join(ctx.work, f"{name}.log")
         self.proc = None
 
     def __enter__(self):
         host.drop_dir(self.data)
         os.makedirs(self.data)
-        os.makedirs(host.STRIPES, exist_ok=True)
+        os.makedirs(self.stripes, exist_ok=True)
         with open(self.conf, "w") as f:
             f.write(self.text)
         self.proc = host.Proc([self.exe, "-c", self.conf], self.log, cpus=self.cpus)

@@ -14,6 +14,7 @@ SOURCE_CPU, SUT_CPU = 0, 1          # who sends; who is measured
 LOCK = "/run/lock/sluice-bench.lock"
 NS_PREFIX = "slb-"
 STRIPES = "/dev/shm/slb-stripes"    # sluiced's stripe files: on tmpfs, and found again after a kill
+HUGE_STRIPES = "/run/slb-stripes"   # the same on hugetlbfs, while the bench has hugepages
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -208,9 +209,21 @@ def delete_ns(name):
         run("ip", "netns", "del", name, check=False)
 
 
+def huge_stripes():
+    """Mounts a hugetlbfs for stripe files and returns its place."""
+    os.makedirs(HUGE_STRIPES, exist_ok=True)
+    run("mount", "-t", "hugetlbfs", "slb-stripes", HUGE_STRIPES)
+    return HUGE_STRIPES
+
+
 def delete_leftovers():
     """What a run that was killed left, by name. Its processes died with it."""
     drop_dir(STRIPES)
+    if os.path.ismount(HUGE_STRIPES):
+        for name in os.listdir(HUGE_STRIPES):
+            os.unlink(os.path.join(HUGE_STRIPES, name))
+        run("umount", HUGE_STRIPES, check=False)
+    drop_dir(HUGE_STRIPES)
     if os.path.isdir("/run/netns"):
         for name in os.listdir("/run/netns"):
             if name.startswith(NS_PREFIX):

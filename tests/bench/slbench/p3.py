@@ -11,8 +11,8 @@ from .table import Row
 DATAGRAMS, BYTES, POOL, SLICES = 4096, 200, 16384, 9
 
 
-def _loop(ctx):
-    argv = [ctx.ingest_bench, "-c", BYTES, "-n", SLICES, "-j", "-C", host.SUT_CPU]
+def _loop(ctx, capture):
+    argv = [ctx.ingest_bench, "-f", capture, "-n", SLICES, "-j", "-C", host.SUT_CPU]
     argv += ["-H"] if ctx.hugepages != "off" else []
     return host.json_of(host.run(*argv, timeout=60))
 
@@ -30,7 +30,7 @@ def run(ctx):
     goal = (">=", 0.45)
     loop = Row("P3", "datagram to checksummed batch, null sink, one core, 200 B", "records/s", "testpmd rxonly", goal)
     both = Row("P3", "the same with the writer's thread on the same core", "records/s", "testpmd rxonly", goal)
-    rows, failed = {loop: _loop, both: lambda c: _threads(c, capture)}, {}
+    rows, failed = {loop: lambda c: _loop(c, capture), both: lambda c: _threads(c, capture)}, {}
     capture = ctx.capture(DATAGRAMS, BYTES)
     for i in ctx.rounds():
         got = {}

@@ -139,7 +139,7 @@ def fio(ctx, file, size, seconds, cpu):
     Returns MiB/s and, if it runs long enough, the CPU us per MiB of its writing system calls."""
     argv = ["fio", "--name=sluice-bench", f"--filename={file}", f"--size={size}", "--rw=write", "--bs=1M",
             "--iodepth=8", "--ioengine=io_uring", "--direct=1", "--fixedbufs=1", "--registerfiles=1",
-            "--overwrite=1", "--time_based=1", f"--runtime={seconds}", "--thread=1", "--output-format=json"]
+            f"--iomem={'mmaphuge' if ctx.hugepages != 'off' else 'malloc'}", "--overwrite=1", "--time_based=1", f"--runtime={seconds}", "--thread=1", "--output-format=json"]
     log, cost = f"{ctx.work}/fio.json", None
     with host.Proc(argv, log, cpus=[cpu]) as p:
         if seconds >= 2:
