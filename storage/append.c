@@ -18,7 +18,7 @@
 
 void sl_writer_dirty(struct sl_store_writer *w, struct sl_part *p)
 {
-	if (p->in_dirty)
+	if (p->in_dirty || p->held)
 		return;
 	p->in_dirty = true;
 	p->dirty_ns = sl_clock_mono_ns();
@@ -32,10 +32,14 @@ void sl_writer_dirty(struct sl_store_writer *w, struct sl_part *p)
 
 void sl_writer_want(struct sl_store_writer *w, struct sl_part *p)
 {
-	if (p->in_want)
+	if (p->in_want || (p->held && p->held_want))
 		return;
-	p->in_want = true;
 	p->want_ns = sl_clock_mono_ns();
+	if (p->held) {
+		p->held_want = true;
+		return;
+	}
+	p->in_want = true;
 	p->want_next = NULL;
 	if (w->want_tail)
 		w->want_tail->want_next = p;
@@ -58,8 +62,11 @@ void sl_writer_ask_hk(struct sl_store_writer *w, struct sl_part *p, uint32_t bit
 
 void sl_writer_part_fail(struct sl_store_writer *w, struct sl_part *p)
 {
-	(void)w;
-	atomic_store_explicit(&p->pub.state, SL_PART_FAILED, memory_order_release);
+	if (!sl_part_fail(p))
+		return;
+	w->ring_pending = true; /* who waits for its sync waits in vain */
+	sl_round_release(w, p);
+	sl_writer_ask_hk(w, p, SL_HK_FAILED);
 }
 
 /* ---- room ---------------------------------------------------------------------------------- */
@@ -156,7 +163,7 @@ static void look_ahead(struct sl_store_writer *w, struct sl_part *p, const struc
 		sl_writer_ask_hk(w, p, SL_HK_SPARE);
 }
 
-/* Place for a batch: segment, extent, stripe. 0 or -EAGAIN, -ENOSPC. */
+/* Place for a batch: segment, extent, stripe. 0 or -EAGAIN, -ENOSPC, -EIO. */
 static int make_room(struct sl_store_writer *w, struct sl_part *p, const struct sl_append *a,
 		     int64_t now)
 {
@@ -174,7 +181,9 @@ static int make_room(struct sl_store_writer *w, struct sl_part *p, const struct 
 	struct sl_stripe *st = p->tail_st;
 	if (st && st->open && st->bytes - st->used >= a->len)
 		return 0;
-	return sl_writer_open_stripe(w, p, a->len) ? 0 : -EAGAIN;
+	if (sl_writer_open_stripe(w, p, a->len))
+		return 0;
+	return sl_writer_stuck(w) ? -EIO : -EAGAIN;
 }
 
 /* ---- counting ------------------------------------------------------------------------------ */
@@ -313,8 +322,9 @@ static int append(struct sl_store_writer *w, struct sl_append *a)
 	}
 	err = make_room(w, p, a, now);
 	if (err) {
-		if (err == -ENOSPC)
-			count_failed(w, a, SL_APPEND_DISK_FULL);
+		if (err != -EAGAIN)
+			count_failed(w, a,
+				     err == -ENOSPC ? SL_APPEND_DISK_FULL : SL_APPEND_IO_ERROR);
 		return err;
 	}
 	publish(w, p, a, now);

@@ -180,7 +180,7 @@ void sl_epochs_load(int log_fd, const char *dir, struct sl_epochs *e)
 	free(buf);
 }
 
-int sl_epochs_store(int log_fd, const char *dir, const struct sl_epochs *e)
+static int store_epochs(int log_fd, const char *dir, const struct sl_epochs *e, bool sync)
 {
 	char name[SL_FILE_NAME_MAX];
 	size_t cap = 64 + (size_t)e->cnt * 40, len;
@@ -193,9 +193,20 @@ int sl_epochs_store(int log_fd, const char *dir, const struct sl_epochs *e)
 	for (uint32_t i = 0; i < e->cnt; i++)
 		len += (size_t)snprintf(text + len, cap - len, "%d %" PRId64 "\n", e->row[i].epoch,
 					e->row[i].start);
-	int err = sl_file_replace(log_fd, name, text, len);
+	int err = sync ? sl_file_replace(log_fd, name, text, len)
+		       : sl_file_replace_whole(log_fd, name, text, len);
 	free(text);
 	return err;
+}
+
+int sl_epochs_store(int log_fd, const char *dir, const struct sl_epochs *e)
+{
+	return store_epochs(log_fd, dir, e, true);
+}
+
+int sl_epochs_store_whole(int log_fd, const char *dir, const struct sl_epochs *e)
+{
+	return store_epochs(log_fd, dir, e, false);
 }
 
 /* ---- partition.metadata -------------------------------------------------------------------- */

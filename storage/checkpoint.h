@@ -46,6 +46,8 @@ struct sl_epochs {
 /* Missing or damaged: cnt 0. Rows that do not rise are dropped. */
 void sl_epochs_load(int log_fd, const char *dir, struct sl_epochs *e);
 SL_MUST_CHECK int sl_epochs_store(int log_fd, const char *dir, const struct sl_epochs *e);
+/* Old or new after a power cut until the caller has synced the file system. */
+SL_MUST_CHECK int sl_epochs_store_whole(int log_fd, const char *dir, const struct sl_epochs *e);
 
 /* partition.metadata. -ENOENT, -EILSEQ. */
 SL_MUST_CHECK int sl_partmeta_load(int log_fd, const char *dir, uint8_t ret_topic_id[16]);

@@ -6,7 +6,9 @@
  * has a copy. So stripes of a partition may be in flight together and never share a block, with
  * two exceptions: a sync writes the unfinished block of the open stripe, from a copy; and a stripe
  * that is finished before its time (a roll, or memory is short) writes its unfinished block itself.
- * The next write that touches such a block waits. One write per stripe is in flight at a time.
+ * Every later write that touches such a block waits, also that of a stripe further on: one that
+ * took little lies in a single block with both its neighbours. One write per stripe is in flight at
+ * a time.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -89,17 +91,20 @@ static void add_req(struct sl_store_writer *w, struct sl_stripe *st, uint8_t *bu
 }
 
 /*
- * The predecessor still writes the block in which this stripe begins, or has yet to: one that was
- * finished before its time pads that block with zeros.
+ * The block in which this stripe begins is still being written by one before it, or has yet to be:
+ * one that was finished before its time pads that block with zeros. A stripe that never got beyond
+ * its first block shares it with its own predecessor, so the search goes back to one that did.
  */
 static bool block_busy(const struct sl_stripe *st)
 {
-	const struct sl_stripe *prev = st->wprev;
-
-	if (!prev)
-		return false;
-	return (prev->final && !prev->complete) ||
-	       (prev->inflight && prev->file_pos + prev->op_to > st->file_pos);
+	for (const struct sl_stripe *prev = st->wprev; prev; prev = prev->wprev) {
+		if ((prev->final && !prev->complete) ||
+		    (prev->inflight && prev->file_pos + prev->op_to > st->file_pos))
+			return true;
+		if (prev->file_pos < st->file_pos)
+			break;
+	}
+	return false;
 }
 
 static void completed(struct sl_part *p, struct sl_stripe *st)
@@ -229,14 +234,36 @@ static bool reclaim(struct sl_stripe *st, bool commit, void *arg)
 	return true;
 }
 
+/* What a failed partition could not write stays where it is until the next start. */
+static bool stuck(const struct sl_stripe *st)
+{
+	const struct sl_part *p = st->part;
+
+	if (sl_part_state(p) != SL_PART_FAILED || st->clean || st->inflight)
+		return false;
+	return !st->open || st->wdone != st->used || p->unw_head != st;
+}
+
 /* Memory is short: what the oldest chunks still hold goes to the disk, so that they can be reused.
  */
-static void finish_old(struct sl_stripe *st, void *arg)
+static bool finish_old(struct sl_stripe *st, void *arg)
 {
 	struct sl_part *p = st->part;
 
+	if (stuck(st))
+		return false;
 	if (p->tail_st == st && st->open && st->wdone != st->used)
 		sl_writer_finish_stripe(arg, p);
+	return true;
+}
+
+bool sl_writer_stuck(struct sl_store_writer *w)
+{
+	if (!atomic_load_explicit(&w->failed_parts, memory_order_relaxed) ||
+	    !sl_pool_stuck(w->pool, stuck))
+		return false;
+	atomic_fetch_add_explicit(&w->stuck, 1, memory_order_relaxed);
+	return true;
 }
 
 /*
@@ -405,6 +432,9 @@ static int write_plain(struct sl_stripe *st)
 {
 	uint32_t to = st->open || st->final ? up(st->used) : down(st->used);
 
+	/* in the file already; its last block may have been written by the successor since */
+	if (st->complete || st->wdone == st->used)
+		return 0;
 	if (st->open || st->final)
 		memset(st->mem + st->used, 0, up(st->used) - st->used);
 	if (to <= st->wfull)

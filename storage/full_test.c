@@ -58,8 +58,8 @@ static void full_and_free_again(void **state)
 	uint64_t n = 0;
 
 	tu_init(&t, mnt, *state);
-	char shm[] = "/dev/shm/slt-full-XXXXXX";
-	assert_non_null(mkdtemp(shm));
+	char shm[64];
+	tu_mkdir(shm, sizeof(shm), "/dev/shm", "slt-full-");
 	t.cfg.stripe_dir = shm;
 	t.cfg.retention_check_ms = 100;
 	assert_int_equal(sl_counters_anon(&c), 0);
@@ -122,8 +122,8 @@ static void the_reserve(void **state)
 	(void)state;
 
 	tu_init(&t, mnt, NULL);
-	char shm[] = "/dev/shm/slt-full-XXXXXX";
-	assert_non_null(mkdtemp(shm));
+	char shm[64];
+	tu_mkdir(shm, sizeof(shm), "/dev/shm", "slt-full-");
 	t.cfg.stripe_dir = shm;
 	t.cfg.reserve_bytes = 30 << 20;
 	tu_open(&t);
@@ -131,6 +131,42 @@ static void the_reserve(void **state)
 	assert_true(fill(&t, p, &n));
 	assert_int_equal(statvfs(mnt, &fs), 0);
 	assert_true(fs.f_bavail * fs.f_frsize >= 29 << 20);
+	/* and all of the rest was used, although the extents of a fast log are large */
+	assert_true(fs.f_bavail * fs.f_frsize <= 31 << 20);
+	tu_fini(&t);
+	tu_rmtree(shm);
+}
+
+/* What retention frees is space at once, and not kept in the stock. */
+static void retention_ends_it(void **state)
+{
+	struct tu t;
+	struct sl_topic_cfg cfg;
+	uint64_t n = 0;
+	(void)state;
+
+	tu_init(&t, mnt, NULL);
+	char shm[64];
+	tu_mkdir(shm, sizeof(shm), "/dev/shm", "slt-full-");
+	t.cfg.stripe_dir = shm;
+	t.cfg.reserve_bytes = 20 << 20;
+	tu_open(&t);
+	sl_topic_cfg_defaults(&cfg);
+	cfg.segment_bytes = 4 << 20;
+	struct sl_part *p = tu_topic(&t, "full", 1, &cfg);
+	assert_true(fill(&t, p, &n));
+	tu_sync(&t, p);
+	cfg.retention_bytes = (int64_t)n * 50000 - (14 << 20); /* fewer go than the stock takes */
+	assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+	for (int i = 0; sl_part_state(p) != SL_PART_OK; i++) {
+		if (i > 10000)
+			fail_msg("still full after %" PRIu64 " segments went",
+				 atomic_load(&t.s->expired_segments));
+		tu_pump(&t);
+	}
+	assert_true(sl_part_start(p) > 0);
+	tu_append(&t, p, 1, 50000, n, SL_ACK_SYNCED);
+	tu_sync(&t, p);
 	tu_fini(&t);
 	tu_rmtree(shm);
 }
@@ -144,6 +180,7 @@ static const char *mount_small(char *img, size_t cap)
 		return "not root";
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return "no mount namespace";
+	tu_sweep(".", "slt-full-");
 	snprintf(img, cap, "./slt-full-%d.img", (int)getpid());
 	snprintf(mnt, sizeof(mnt), "./slt-full-%d.mnt", (int)getpid());
 	snprintf(cmd, sizeof(cmd),
@@ -159,6 +196,7 @@ int main(void)
 		{"full, io_uring", full_and_free_again, NULL, NULL, (void *)(uintptr_t) "io_uring"},
 		{"full, posix", full_and_free_again, NULL, NULL, (void *)(uintptr_t) "posix"},
 		cmocka_unit_test(the_reserve),
+		cmocka_unit_test(retention_ends_it),
 	};
 
 	const char *why = mount_small(img, sizeof(img));

@@ -20,14 +20,10 @@
 #include "platform/base/log.h"
 #include "store_int.h"
 
-#define RETRY_NS       500000000ull
-#define SOON_NS        5000000ull
-#define CHECKPOINT_NS  5000000000ull
-#define FAST_EXTENT_NS 250000000ull
-#define SLOW_EXTENT_NS 5000000000ull
-#define SNAP_ROOM      64u
-#define EXTENT_SHARE   16u /* extents of all partitions: this part of the budget */
-#define EXTENT_LEAST   (128u << 10)
+#define RETRY_NS         500000000ull
+#define SOON_NS          5000000ull
+#define CHECKPOINT_NS    5000000000ull
+#define CHECKPOINT_BYTES (256ull << 20) /* finished since the last ones: new ones at once */
 
 void sl_hk_tell(struct sl_part *p, uint32_t bits)
 {
@@ -39,117 +35,6 @@ void sl_hk_tell(struct sl_part *p, uint32_t bits)
 	}
 	ssize_t n = write(p->w->efd, &one, sizeof(one));
 	(void)n; /* a full counter is readable already */
-}
-
-/* ---- extents ------------------------------------------------------------------------------- */
-
-/* Extents of all partitions together take a small part of the budget only. */
-static uint32_t extent_max(struct sl_store *s)
-{
-	uint64_t budget = atomic_load(&s->budget);
-	uint64_t max = budget ? budget / EXTENT_SHARE / SL_MAX(s->part_cnt, 1u) : SL_EXTENT_MAX;
-
-	return (uint32_t)SL_ALIGN_DOWN(
-		SL_MIN(SL_MAX(max, (uint64_t)EXTENT_LEAST), (uint64_t)SL_EXTENT_MAX), SL_IO_BLOCK);
-}
-
-/* After an extent was made: the next one follows the rate at which this one is used up. */
-static void adapt_extent(struct sl_part *p)
-{
-	uint64_t now = sl_clock_mono_ns(), took = now - p->extent_ns;
-
-	if (p->extent_ns && took < FAST_EXTENT_NS)
-		p->extent *= 2;
-	else if (took > SLOW_EXTENT_NS && p->extent > SL_EXTENT_MIN)
-		p->extent /= 2;
-	p->extent = SL_MIN(p->extent, extent_max(p->store));
-	p->extent_ns = now;
-	atomic_store_explicit(&p->extent_low, p->extent / 2, memory_order_relaxed);
-}
-
-static uint32_t segment_cap(const struct sl_part *p)
-{
-	return (uint32_t)SL_ALIGN_UP(
-		(uint64_t)atomic_load_explicit(&p->pub.topic->segment_bytes, memory_order_relaxed),
-		SL_IO_BLOCK);
-}
-
-static int extend(struct sl_part *p)
-{
-	struct sl_seg *g = atomic_load_explicit(&p->active, memory_order_acquire);
-	uint32_t alloc = atomic_load_explicit(&g->alloc, memory_order_relaxed);
-	uint32_t need = atomic_load_explicit(&p->need, memory_order_relaxed);
-	uint32_t cap = segment_cap(p);
-
-	p->extent = SL_MIN(p->extent, extent_max(p->store));
-	/* `need` may speak of the segment before: it never exceeds a segment and a batch */
-	need = SL_MIN(need, SL_MAX(cap, alloc + (uint32_t)SL_STRIPE_CHUNK));
-	uint32_t to = SL_MAX(SL_MIN(alloc + p->extent, cap), need);
-	if (sl_seg_size(g) + p->extent / 2 < alloc && alloc >= need)
-		return 0; /* there is room again */
-	if (to <= alloc)
-		return 0;
-	int err = sl_retention_room(p->store, to - alloc);
-	if (!err)
-		err = sl_seg_extend(p, g, to);
-	if (!err)
-		adapt_extent(p);
-	return err;
-}
-
-/* ---- spare segments ------------------------------------------------------------------------ */
-
-static int spare_file(struct sl_part *p, struct sl_seg *g)
-{
-	struct sl_store *s = p->store;
-	bool direct = atomic_load(&s->direct);
-
-	snprintf(g->spare, sizeof(g->spare), "%" PRIu64, s->hk.spare_seq++);
-	uint32_t first = SL_MIN(SL_MIN(p->extent, extent_max(s)), segment_cap(p));
-	uint64_t had = sl_stock_take(s, sl_part_end(p), g->spare, &g->old_max);
-
-	if (!had && sl_retention_full(s, first) && sl_retention_evict(s) == 0)
-		had = sl_stock_take(s, sl_part_end(p), g->spare,
-				    &g->old_max); /* what went for it */
-	g->fresh = had == 0;
-	g->wfd = s->io->open(s->dir.spare_fd, g->spare, true, &direct);
-	if (g->wfd < 0)
-		return g->wfd;
-	if (had) { /* whole blocks of it can be overwritten as they are */
-		atomic_store(&g->alloc, (uint32_t)SL_ALIGN_DOWN(had, SL_IO_BLOCK));
-		atomic_fetch_sub(&s->log_bytes, had % SL_IO_BLOCK);
-		return 0;
-	}
-	/* without space it begins empty: a roll must always be possible, so that the old one can go
-	 */
-	if (sl_retention_room(s, first) == 0 && sl_seg_extend(p, g, first))
-		sl_log(SL_LOG_DEBUG, "storage", "%s: the next segment begins without space",
-		       p->dir);
-	return 0;
-}
-
-static int spare(struct sl_part *p)
-{
-	if (atomic_load_explicit(&p->spare, memory_order_relaxed))
-		return 0;
-	struct sl_seg *g = sl_seg_new(0);
-	uint32_t cap = sl_producers_cnt(p->producers) + SNAP_ROOM;
-	if (!g)
-		return -ENOMEM;
-	g->idx = sl_idx_new();
-	g->snap = calloc(1, sizeof(*g->snap) + cap * sizeof(g->snap->p[0]));
-	int err = g->idx && g->snap ? spare_file(p, g) : -ENOMEM;
-	if (err) {
-		if (g->spare[0])
-			unlinkat(p->store->dir.spare_fd, g->spare, 0);
-		atomic_fetch_sub(&p->store->log_bytes, atomic_load(&g->alloc));
-		sl_seg_free(g);
-		return err;
-	}
-	g->snap->cap = cap;
-	/* release: the writer that takes it sees it whole */
-	atomic_store_explicit(&p->spare, g, memory_order_release);
-	return 0;
 }
 
 /* ---- rolled segments ----------------------------------------------------------------------- */
@@ -214,9 +99,19 @@ static int finish_done(struct sl_part *p)
 	struct sl_seg *g;
 	int err = 0;
 
-	while (!err && (g = next_done(p)))
+	while (!err && (g = next_done(p))) {
 		err = sl_seg_finish(p, g, true);
+		if (!err)
+			p->store->hk.finished_bytes += sl_seg_size(g);
+	}
 	return err;
+}
+
+static int say_failed(struct sl_part *p)
+{
+	sl_log_limited(&p->store->hk.failed_lines, SL_LOG_ERROR, "storage",
+		       "%s: a write or sync failed: the partition is stopped", p->dir);
+	return 0;
 }
 
 /* ---- serving ------------------------------------------------------------------------------- */
@@ -226,10 +121,11 @@ static const struct {
 	int (*fn)(struct sl_part *p);
 	const char *what;
 } jobs[] = {
+	{SL_HK_FAILED, say_failed, "a failure"},
 	{SL_HK_ROLLED, name_rolled, "naming a segment"},
 	{SL_HK_DONE, finish_done, "finishing a segment"},
-	{SL_HK_EXTEND, extend, "an extent"},
-	{SL_HK_SPARE, spare, "a spare segment"},
+	{SL_HK_EXTEND, sl_hk_extend, "an extent"},
+	{SL_HK_SPARE, sl_hk_spare, "a spare segment"},
 };
 
 static void failed(struct sl_part *p, uint32_t bit, const char *what, int err)
@@ -237,24 +133,39 @@ static void failed(struct sl_part *p, uint32_t bit, const char *what, int err)
 	struct sl_store *s = p->store;
 
 	p->pending |= bit;
+	if (err == -EIO || err == -EROFS) { /* for good: not tried again */
+		if (sl_part_fail(p))
+			sl_log_limited(&s->hk.failed_lines, SL_LOG_ERROR, "storage",
+				       "%s: %s: %s: the partition is stopped", p->dir, what,
+				       strerror(-err));
+		sl_store_ring(s); /* who waits for its sync waits in vain */
+		sl_hk_tell(p, SL_WR_LOOK);
+		return;
+	}
 	if (!p->pending_listed) {
 		p->pending_listed = true;
 		p->pending_next = s->hk.pending;
 		s->hk.pending = p;
 	}
 	if (err == -ENOSPC || err == -EDQUOT) {
+		p->pending_space = true;
 		if (sl_part_state(p) == SL_PART_OK)
 			sl_log_limited(&s->hk.full_lines, SL_LOG_WARN, "storage",
 				       "%s: no space for %s: appends are refused", p->dir, what);
 		sl_part_set_state(p, SL_PART_OK, SL_PART_DISK_FULL);
 		atomic_store(&s->disk_full, true);
-	} else if (err == -EIO || err == -EROFS) {
-		if (sl_part_state(p) != SL_PART_FAILED)
-			sl_log(SL_LOG_ERROR, "storage", "%s: %s: %s: the partition is stopped",
-			       p->dir, what, strerror(-err));
-		atomic_store_explicit(&p->pub.state, SL_PART_FAILED, memory_order_release);
 	}
 	sl_hk_tell(p, SL_WR_LOOK);
+}
+
+static void do_job(struct sl_part *p, size_t i)
+{
+	int err = jobs[i].fn(p);
+
+	if (err == -ENOSPC && sl_stock_drop(p->store)) /* kept files are the first to go */
+		err = jobs[i].fn(p);
+	if (err)
+		failed(p, jobs[i].bit, jobs[i].what, err);
 }
 
 static void serve(struct sl_part *p)
@@ -265,13 +176,8 @@ static void serve(struct sl_part *p)
 	if (!bits)
 		return;
 	for (size_t i = 0; i < SL_ARRAY_SIZE(jobs); i++) {
-		if (!(bits & jobs[i].bit))
-			continue;
-		int err = jobs[i].fn(p);
-		if (err == -ENOSPC && sl_stock_drop(p->store)) /* kept files are the first to go */
-			err = jobs[i].fn(p);
-		if (err)
-			failed(p, jobs[i].bit, jobs[i].what, err);
+		if (bits & jobs[i].bit)
+			do_job(p, i);
 	}
 	sl_hk_tell(p, SL_WR_LOOK);
 }
@@ -281,11 +187,10 @@ static void retry_one(struct sl_part *p)
 	uint32_t bits = p->pending;
 
 	p->pending = 0;
-	p->pending_listed = false;
+	p->pending_listed = p->pending_space = false;
 	for (size_t i = 0; i < SL_ARRAY_SIZE(jobs); i++) {
-		int err = bits & jobs[i].bit ? jobs[i].fn(p) : 0;
-		if (err)
-			failed(p, jobs[i].bit, jobs[i].what, err);
+		if (bits & jobs[i].bit)
+			do_job(p, i);
 	}
 	if (p->pending == 0 && sl_part_state(p) == SL_PART_DISK_FULL) {
 		sl_log_limited(&p->store->hk.full_lines, SL_LOG_INFO, "storage",
@@ -295,7 +200,8 @@ static void retry_one(struct sl_part *p)
 	sl_hk_tell(p, SL_WR_LOOK);
 }
 
-static void retry(struct sl_store *s)
+/* Those that wait for space, or those that only wait for a sync. */
+static void retry(struct sl_store *s, bool space)
 {
 	struct sl_part *p = s->hk.pending;
 	bool full = false;
@@ -303,7 +209,12 @@ static void retry(struct sl_store *s)
 	s->hk.pending = NULL;
 	while (p) {
 		struct sl_part *next = p->pending_next;
-		retry_one(p);
+		if (p->pending_space == space) {
+			retry_one(p);
+		} else {
+			p->pending_next = s->hk.pending;
+			s->hk.pending = p;
+		}
 		full = full || sl_part_state(p) == SL_PART_DISK_FULL;
 		p = next;
 	}
@@ -324,21 +235,43 @@ static unsigned serve_writers(struct sl_store *s)
 	return n;
 }
 
+/* A writer without memory refuses appends by name; nobody else would hear why. */
+static void say_stuck(struct sl_store *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < s->cfg.writers; i++)
+		sum += atomic_load_explicit(&s->writer[i].stuck, memory_order_relaxed);
+	if (sum != s->hk.stuck_seen)
+		sl_log_limited(&s->hk.failed_lines, SL_LOG_ERROR, "storage",
+			       "%" PRIu64 " appends refused: all stripes hold what stopped "
+			       "partitions could not write",
+			       sum - s->hk.stuck_seen);
+	s->hk.stuck_seen = sum;
+}
+
 /* ---- the thread ---------------------------------------------------------------------------- */
 
 static void timers(struct sl_store *s, uint64_t now)
 {
 	struct sl_hk *hk = &s->hk;
 
+	say_stuck(s);
+	if (hk->pending && now >= hk->next_soon_ns) {
+		retry(s, false);
+		hk->next_soon_ns = now + SOON_NS;
+	}
 	if (hk->pending && now >= hk->next_retry_ns) {
-		retry(s);
-		hk->next_retry_ns = now + (atomic_load(&s->disk_full) ? RETRY_NS : SOON_NS);
+		retry(s, true);
+		hk->next_retry_ns = now + RETRY_NS;
 	}
 	if (now >= hk->next_retention_ns) {
 		sl_retention_run(s);
 		hk->next_retention_ns = now + (uint64_t)s->cfg.retention_check_ms * 1000000;
 	}
-	if (now >= hk->next_checkpoint_ns) {
+	/* what a start after a crash must look at stays small, also at full rate */
+	if (now >= hk->next_checkpoint_ns || hk->finished_bytes >= atomic_load(&hk->finished_max)) {
+		hk->finished_bytes = 0;
 		int err = sl_checkpoints_store(s, false);
 		if (err)
 			sl_log(SL_LOG_WARN, "storage", "checkpoints: %s", strerror(-err));
@@ -350,8 +283,8 @@ static int sleep_ms(const struct sl_hk *hk, uint64_t now)
 {
 	uint64_t due = SL_MIN(hk->next_retention_ns, hk->next_checkpoint_ns);
 
-	if (hk->pending)
-		due = SL_MIN(due, hk->next_retry_ns);
+	for (const struct sl_part *p = hk->pending; p; p = p->pending_next)
+		due = SL_MIN(due, p->pending_space ? hk->next_retry_ns : hk->next_soon_ns);
 	return due <= now ? 0 : (int)SL_MIN((due - now) / 1000000 + 1, (uint64_t)60000);
 }
 
@@ -396,6 +329,7 @@ int sl_hk_start(struct sl_store *s)
 		return -errno;
 	hk->next_retention_ns = now + (uint64_t)s->cfg.retention_check_ms * 1000000;
 	hk->next_checkpoint_ns = now + CHECKPOINT_NS;
+	atomic_store(&hk->finished_max, CHECKPOINT_BYTES);
 	int err = -pthread_create(&hk->thread, NULL, hk_main, s);
 	hk->running = err == 0;
 	return err;

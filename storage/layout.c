@@ -140,6 +140,11 @@ int sl_file_replace_lazy(int dirfd, const char *name, const void *buf, size_t le
 	return write_and_rename(dirfd, name, buf, len, false);
 }
 
+int sl_file_replace_whole(int dirfd, const char *name, const void *buf, size_t len)
+{
+	return write_and_rename(dirfd, name, buf, len, true);
+}
+
 int sl_file_replace(int dirfd, const char *name, const void *buf, size_t len)
 {
 	char tmp[SL_FILE_NAME_MAX];
@@ -303,13 +308,38 @@ static int load_identity(struct sl_layout *l, char *ret_err, size_t errlen)
 
 /* ---- locks --------------------------------------------------------------------------------- */
 
+/* When a process began, in the kernel's ticks since boot; 0: not known. */
+static unsigned long long start_ticks(long pid)
+{
+	char path[32], text[1024];
+	unsigned long long ticks = 0;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[SL_MAX(n, (ssize_t)0)] = '\0';
+	const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%llu", &ticks) == 1 ? ticks : 0;
+}
+
+/* The file names pid and start of who took the lock: in a container the next one has the same pid.
+ */
 static bool owner_lives(int fd)
 {
-	char text[32] = "";
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+	char text[64] = "";
+	unsigned long long then = 0;
+	long pid = 0;
 
-	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%ld %llu", &pid, &then) < 1 || pid <= 0 ||
+	    (kill((pid_t)pid, 0) && errno != EPERM))
+		return false;
+	unsigned long long now = start_ticks(pid);
+	return !then || !now || then == now;
 }
 
 /*
@@ -335,8 +365,9 @@ static int take_lock(int dirfd, bool ours)
 		usleep(10000);
 	}
 	if (ours) {
-		char text[32];
-		int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+		char text[64];
+		int n = snprintf(text, sizeof(text), "%ld %llu\n", (long)getpid(),
+				 start_ticks(getpid()));
 		int err = ftruncate(fd, 0) ? -errno : sl_io_pwrite_all(fd, text, (size_t)n, 0);
 		if (err && err != -ENOSPC) {
 			close(fd);
@@ -347,6 +378,26 @@ static int take_lock(int dirfd, bool ours)
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
+
+/* The data directory, made if missing; its own name is durable then. */
+static int open_data(const char *data)
+{
+	bool made = mkdir(data, 0700) == 0;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	int fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int up = made ? openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (up >= 0) {
+		if (fsync(up))
+			sl_log(SL_LOG_WARN, "storage", "%s: the directory above: %s", data,
+			       strerror(errno));
+		close(up);
+	}
+	return fd;
+}
 
 static int open_dirs(struct sl_layout *l, const char *data, int lock_fd)
 {
@@ -362,11 +413,9 @@ static int open_dirs(struct sl_layout *l, const char *data, int lock_fd)
 		{&l->producers_fd, &l->state_fd, "producers"},
 	};
 
-	if (mkdir(data, 0700) && errno != EEXIST)
-		return -errno;
-	l->data_fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	l->data_fd = open_data(data);
 	if (l->data_fd < 0)
-		return -errno;
+		return l->data_fd;
 	l->lock_fd = lock_fd > 0 ? fcntl(lock_fd, F_DUPFD_CLOEXEC, 0) : take_lock(l->data_fd, true);
 	l->lock_borrowed = lock_fd > 0;
 	if (l->lock_fd < 0)
@@ -377,6 +426,9 @@ static int open_dirs(struct sl_layout *l, const char *data, int lock_fd)
 			return fd;
 		*dirs[i].fd = fd;
 	}
+	/* a topic that was made is there after a power cut only if what holds it is */
+	if (fsync(l->data_fd) || fsync(l->state_fd))
+		return -errno;
 	l->klock_fd = take_lock(l->log_fd, false);
 	return l->klock_fd < 0 ? l->klock_fd : 0;
 }
@@ -429,11 +481,9 @@ static int lock_and_look(struct sl_layout *l, const char *data, char *ret_err, s
 	bool fresh;
 	int fd;
 
-	if (mkdir(data, 0700) && errno != EEXIST)
-		return -errno;
-	l->data_fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	l->data_fd = open_data(data);
 	if (l->data_fd < 0)
-		return -errno;
+		return l->data_fd;
 	fd = take_lock(l->data_fd, true);
 	if (fd < 0)
 		return fd;

@@ -45,7 +45,10 @@ SL_MUST_CHECK int sl_layout_mark_clean(struct sl_layout *l);
 
 /* Writes tmp, fsync, rename, fsync of the directory. `name` below dirfd. */
 SL_MUST_CHECK int sl_file_replace(int dirfd, const char *name, const void *buf, size_t len);
-/* The same without the syncs: the caller syncs the file system before it relies on them. */
+/* The same without the last sync: after a power cut the file is the old one or the new one, until
+ * the caller has synced the file system. */
+SL_MUST_CHECK int sl_file_replace_whole(int dirfd, const char *name, const void *buf, size_t len);
+/* Without any sync: after a power cut it may be anything, until the caller has synced. */
 SL_MUST_CHECK int sl_file_replace_lazy(int dirfd, const char *name, const void *buf, size_t len);
 /* Reads a whole small file, NUL added. -ENOENT, -EFBIG beyond max. The caller frees *ret_buf. */
 SL_MUST_CHECK int sl_file_read(int dirfd, const char *name, size_t max, char **ret_buf,

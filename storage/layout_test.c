@@ -188,12 +188,48 @@ static void locks(void **state)
 	nftw(dir, rm, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/*
+ * A process that was killed leaves its lock to its io_uring for a moment: that is waited for, even
+ * if the next one has the same pid, as in a container. The dead one is played by a file description
+ * that lives on in a child.
+ */
+static void a_lock_of_the_same_pid(void **state)
+{
+	char dir[] = "./slt-layout-XXXXXX", path[128], err[200], text[64];
+	struct sl_layout l;
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	(void)state;
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(sl_layout_open(&l, dir, 0, err, sizeof(err)), 0);
+	sl_layout_close(&l);
+	snprintf(path, sizeof(path), "%s/.lock", dir);
+	int fd = open(path, O_RDWR | O_TRUNC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
+	int n = snprintf(text, sizeof(text), "%d 1\n", (int)getpid());
+	assert_int_equal(write(fd, text, (size_t)n), n);
+	pid_t pid = fork();
+	if (pid == 0) {
+		usleep(100000);
+		_exit(0);
+	}
+	close(fd);
+	assert_int_equal(sl_layout_open(&l, dir, 0, err, sizeof(err)), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* one that lives is not waited for */
+	struct sl_layout other;
+	assert_int_equal(sl_layout_open(&other, dir, 0, err, sizeof(err)), -EBUSY);
+	sl_layout_close(&l);
+	nftw(dir, rm, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(uuids),       cmocka_unit_test(names),
 		cmocka_unit_test(small_files), cmocka_unit_test(checkpoints),
-		cmocka_unit_test(locks),
+		cmocka_unit_test(locks),       cmocka_unit_test(a_lock_of_the_same_pid),
 	};
 
 	return cmocka_run_group_tests_name("layout", tests, NULL, NULL);

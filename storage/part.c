@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "part.h"
+#include "store_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -155,6 +155,15 @@ void sl_part_set_state(struct sl_part *p, enum sl_part_state from, enum sl_part_
 						memory_order_relaxed);
 }
 
+bool sl_part_fail(struct sl_part *p)
+{
+	if (atomic_exchange_explicit(&p->pub.state, SL_PART_FAILED, memory_order_acq_rel) ==
+	    SL_PART_FAILED)
+		return false;
+	atomic_fetch_add_explicit(&p->w->failed_parts, 1, memory_order_relaxed);
+	return true;
+}
+
 /* ---- topics -------------------------------------------------------------------------------- */
 
 void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
@@ -167,7 +176,7 @@ void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
 		.max_message_bytes = 1048588,
 		.index_interval_bytes = 4096,
 		.ts_before_max_ms = INT64_MAX,
-		.ts_after_max_ms = 3600 * 1000,
+		.ts_after_max_ms = INT64_MAX,
 		.ts_type = SL_TS_CREATE_TIME,
 		.compression = SL_COMP_PRODUCER,
 	};

@@ -88,7 +88,13 @@ void sl_seg_note(struct sl_seg *g, uint32_t interval, const uint8_t *batch, uint
 
 /* ---- partitions ------------------------------------------------------------------------------ */
 
-enum sl_to_hk { SL_HK_EXTEND = 1, SL_HK_SPARE = 2, SL_HK_ROLLED = 4, SL_HK_DONE = 8 };
+enum sl_to_hk {
+	SL_HK_EXTEND = 1,
+	SL_HK_SPARE = 2,
+	SL_HK_ROLLED = 4,
+	SL_HK_DONE = 8,
+	SL_HK_FAILED = 16, /* a write or sync failed: to be said */
+};
 enum sl_to_wr { SL_WR_LOOK = 1, SL_WR_ROLL = 2 };
 
 struct sl_round_part;
@@ -121,6 +127,7 @@ struct sl_part {
 	uint64_t unw_closed_bytes;
 	uint8_t cls; /* stripe class that suits its rate */
 	bool in_dirty, in_want;
+	bool held, held_want;        /* waits for durable names; somebody waits for it */
 	int64_t end_abs;             /* bytes appended in this life */
 	int64_t written_abs;         /* of them in the file without a gap */
 	struct sl_round_part *round; /* being synced */
@@ -140,6 +147,7 @@ struct sl_part {
 	/* the housekeeper */
 	uint32_t pending; /* enum sl_to_hk bits that must be tried again */
 	bool pending_listed;
+	bool pending_space; /* one of them failed for want of space */
 	uint32_t extent;    /* bytes of the next extent */
 	uint64_t extent_ns; /* when the last one was made */
 	struct sl_part *pending_next;
@@ -159,8 +167,10 @@ SL_MUST_CHECK int sl_part_add_seg(struct sl_part *p, struct sl_seg *g);
  * one behind it, or -1. NULL: none. Takes the lock. */
 struct sl_seg *sl_part_seg_get(struct sl_part *p, int64_t offset, int64_t *ret_next);
 void sl_part_seg_put(struct sl_part *p, struct sl_seg *g);
-/* FAILED or DISK_FULL, back to OK from DISK_FULL only. Any thread. */
+/* DISK_FULL, and back to OK from there. Any thread. */
 void sl_part_set_state(struct sl_part *p, enum sl_part_state from, enum sl_part_state to);
+/* FAILED, for good. False if it was before. Any thread. */
+bool sl_part_fail(struct sl_part *p);
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 

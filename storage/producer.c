@@ -185,6 +185,18 @@ void sl_producers_put(struct sl_producers *ps, const struct sl_pappend *a, int64
 	};
 }
 
+void sl_producers_truncate(struct sl_producers *ps, int64_t end)
+{
+	for (uint32_t i = ps->cnt; i > 0; i--) { /* downwards: the last one fills a freed place */
+		struct sl_producer *e = &ps->p[i - 1];
+		while (e->cnt &&
+		       e->batch[e->cnt - 1].base_offset + e->batch[e->cnt - 1].offset_delta >= end)
+			e->cnt--;
+		if (e->cnt == 0)
+			forget(ps, (uint16_t)i);
+	}
+}
+
 bool sl_producers_copy(const struct sl_producers *ps, struct sl_producer *ret_all, uint32_t cap,
 		       uint32_t *ret_cnt)
 {

@@ -63,6 +63,9 @@ SL_MUST_CHECK int sl_producers_check(struct sl_producers *ps, const struct sl_pa
 /* Remembers an appended batch. Never fails: forgets the quietest producer if it must. */
 void sl_producers_put(struct sl_producers *ps, const struct sl_pappend *a, int64_t now_ms);
 
+/* Forgets batches that reach to offset `end` or beyond: the log ends there. */
+void sl_producers_truncate(struct sl_producers *ps, int64_t end);
+
 /* Copies all, longest quiet first, into cap places; false if they do not fit. */
 bool sl_producers_copy(const struct sl_producers *ps, struct sl_producer *ret_all, uint32_t cap,
 		       uint32_t *ret_cnt);

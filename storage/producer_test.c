@@ -121,6 +121,32 @@ static void bounded_and_expiring(void **state)
 	sl_producers_free(ps);
 }
 
+/* The log ends earlier: batches behind are forgotten, and who had no others. */
+static void truncated(void **state)
+{
+	struct sl_producers *ps = sl_producers_new();
+	int64_t base;
+	(void)state;
+
+	for (int i = 0; i < 3; i++) {
+		put(ps, batch(21, 0, i * 2, 2, i * 10)); /* 0 1, 10 11, 20 21 */
+		put(ps, batch(22 + i, 0, 0, 1, 5 + i * 10));
+	}
+	sl_producers_truncate(ps, 21);
+	assert_int_equal(sl_producers_cnt(ps), 3); /* 24 is at 25 */
+	assert_int_equal(check(ps, batch(21, 0, 4, 2, 0), false, &base), 0);
+	assert_int_equal(check(ps, batch(21, 0, 2, 2, 0), false, &base), -EEXIST);
+	assert_int_equal(base, 10);
+	assert_int_equal(check(ps, batch(21, 0, 6, 2, 0), false, &base), -EILSEQ);
+	assert_int_equal(check(ps, batch(23, 0, 0, 1, 0), false, &base), -EEXIST);
+	assert_int_equal(check(ps, batch(24, 0, 0, 1, 0), false, &base), 0);
+	sl_producers_truncate(ps, 0);
+	assert_int_equal(sl_producers_cnt(ps), 0);
+	put(ps, batch(21, 0, 0, 2, 0));
+	assert_int_equal(check(ps, batch(21, 0, 0, 2, 0), false, &base), -EEXIST);
+	sl_producers_free(ps);
+}
+
 static void files(void **state)
 {
 	char dir[] = "./slt-producer-XXXXXX";
@@ -177,7 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sequences),      cmocka_unit_test(five_are_kept),
 		cmocka_unit_test(sequences_wrap), cmocka_unit_test(bounded_and_expiring),
-		cmocka_unit_test(files),
+		cmocka_unit_test(truncated),      cmocka_unit_test(files),
 	};
 
 	return cmocka_run_group_tests_name("producer", tests, NULL, NULL);

@@ -136,18 +136,30 @@ int sl_store_offset_for_ts(struct sl_part *p, int64_t ts_ms, int64_t *ret_offset
 	return find(p, begin_at(p, ts_ms), ts_ms, false, ret_offset, ret_ts);
 }
 
+/* The segment with the largest timestamp so far. */
+static void newer(const struct sl_seg *g, int64_t *ts, int64_t *from)
+{
+	int64_t t = atomic_load_explicit(&g->max_ts, memory_order_acquire);
+
+	if (t <= *ts)
+		return;
+	*ts = t;
+	*from = g->base;
+}
+
 int sl_store_max_ts(struct sl_part *p, int64_t *ret_offset, int64_t *ret_ts)
 {
 	int64_t ts = -1, from = 0;
 
 	pthread_mutex_lock(&p->lock);
-	for (uint32_t i = 0; i < p->seg_cnt; i++) {
-		int64_t t = atomic_load_explicit(&p->segs[i]->max_ts, memory_order_acquire);
-		if (t > ts) {
-			ts = t;
-			from = p->segs[i]->base;
-		}
-	}
+	for (uint32_t i = 0; i < p->seg_cnt; i++)
+		newer(p->segs[i], &ts, &from);
+	/* and those that are not in the list yet: without the lock none gets there, and none goes
+	 */
+	uint32_t in = atomic_load_explicit(&p->rolled_in, memory_order_acquire);
+	for (uint32_t i = atomic_load_explicit(&p->rolled_out, memory_order_acquire); i != in; i++)
+		newer(atomic_load_explicit(&p->rolled[i % SL_ROLLED_RING], memory_order_acquire),
+		      &ts, &from);
 	pthread_mutex_unlock(&p->lock);
 	if (ts < 0) {
 		*ret_offset = *ret_ts = -1;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "platform/base/clock.h"
 #include "platform/base/log.h"
@@ -30,8 +31,12 @@ int sl_recover(struct sl_store *s, struct sl_store_recovery *rec, char *ret_err,
 
 	rec->clean = s->dir.clean || s->dir.run == 0; /* a new directory was never left */
 	int err = sl_rec_load(&r);
+	r.power_cut = !rec->clean && !r.old.map;
 	if (!err)
 		err = sl_store_each_part(s, one, &a);
+	/* names and small files of all partitions at once; segments were synced one by one */
+	if (!err && (r.changed || !rec->clean) && syncfs(s->dir.log_fd))
+		err = -errno;
 	if (err && a.at)
 		snprintf(ret_err, errlen,
 			 "%s: what was logged cannot be brought into its files: %s", a.at->dir,

@@ -14,23 +14,6 @@
 
 #define DIGITS 20
 
-struct part_rec { /* one partition's recovery */
-	struct sl_rec *r;
-	struct sl_part *p;
-	int64_t *base; /* of the segment files, sorted */
-	uint32_t cnt, cap;
-	int64_t newest_snap; /* -1: none */
-	struct sl_rec_end known;
-	int64_t point;        /* recovery point, -1: none */
-	int64_t producers_to; /* producer state is complete up to here; INT64_MAX: unknown */
-	struct sl_seg *cur;   /* being scanned */
-	uint32_t interval;
-	int64_t end;      /* log end found so far */
-	bool need_active; /* nothing can be appended to the last segment */
-	bool lost;
-	struct sl_scan scan;
-};
-
 /* ---- files --------------------------------------------------------------------------------- */
 
 static bool file_base(const char *name, const char **ret_suffix, int64_t *ret_base)
@@ -43,7 +26,7 @@ static bool file_base(const char *name, const char **ret_suffix, int64_t *ret_ba
 	return errno == 0;
 }
 
-static int add_base(struct part_rec *pr, int64_t base)
+static int add_base(struct sl_rec_part *pr, int64_t base)
 {
 	if (pr->cnt == pr->cap) {
 		uint32_t cap = pr->cap ? 2 * pr->cap : 32;
@@ -62,7 +45,7 @@ static int add_base(struct part_rec *pr, int64_t base)
 	return 0;
 }
 
-static bool has_base(const struct part_rec *pr, int64_t base)
+static bool has_base(const struct sl_rec_part *pr, int64_t base)
 {
 	for (uint32_t i = 0; i < pr->cnt; i++)
 		if (pr->base[i] == base)
@@ -70,7 +53,7 @@ static bool has_base(const struct part_rec *pr, int64_t base)
 	return false;
 }
 
-static int list_files(struct part_rec *pr)
+static int list_files(struct sl_rec_part *pr)
 {
 	struct sl_store *s = pr->p->store;
 	int fd = sl_dir_open(s->dir.log_fd, pr->p->dir, true);
@@ -108,35 +91,28 @@ static int list_files(struct part_rec *pr)
 	return err;
 }
 
-static void names(const struct part_rec *pr, int64_t base, char log[SL_FILE_NAME_MAX],
-		  char index[SL_FILE_NAME_MAX], char times[SL_FILE_NAME_MAX])
+static void remove_segment(struct sl_rec_part *pr, int64_t base)
 {
-	sl_segname(pr->p->dir, base, ".log", log);
-	sl_segname(pr->p->dir, base, ".index", index);
-	sl_segname(pr->p->dir, base, ".timeindex", times);
-}
+	static const char *const all[] = {".log", ".index", ".timeindex"};
+	char name[SL_FILE_NAME_MAX];
 
-static void remove_segment(struct part_rec *pr, int64_t base)
-{
-	char log[SL_FILE_NAME_MAX], index[SL_FILE_NAME_MAX], times[SL_FILE_NAME_MAX];
-	int fd = pr->p->store->dir.log_fd;
-
-	names(pr, base, log, index, times);
-	unlinkat(fd, log, 0);
-	unlinkat(fd, index, 0);
-	unlinkat(fd, times, 0);
+	for (size_t i = 0; i < SL_ARRAY_SIZE(all); i++) {
+		sl_segname(pr->p->dir, base, all[i], name);
+		unlinkat(pr->p->store->dir.log_fd, name, 0);
+	}
+	pr->r->changed = true;
 }
 
 /* ---- producers ----------------------------------------------------------------------------- */
 
-static void load_producers(struct part_rec *pr)
+static void load_producers(struct sl_rec_part *pr)
 {
 	struct sl_part *p = pr->p;
 	char name[SL_FILE_NAME_MAX];
 	int64_t own = -1;
 
 	sl_part_pstate_name(p, name, sizeof(name));
-	pr->producers_to = INT64_MAX;
+	pr->producers_to = 0; /* nothing is known: all of the log is looked at */
 	if (sl_pstate_load(p->store->dir.producers_fd, name, p->producers, &own) == 0 &&
 	    own >= pr->newest_snap) {
 		pr->producers_to = own;
@@ -155,324 +131,59 @@ static void load_producers(struct part_rec *pr)
 		sl_log(SL_LOG_WARN, "storage", "%s: %s", name, strerror(-err));
 }
 
-static void on_batch(void *arg, const uint8_t *b, uint32_t pos, uint32_t total)
+/* Snapshots of a log that went on behind its present end. */
+static void drop_snapshots(struct sl_rec_part *pr)
 {
-	struct part_rec *pr = arg;
-	int64_t pid = sl_batch_pid(b), base = sl_batch_base_offset(b);
+	int fd = sl_dir_open(pr->p->store->dir.log_fd, pr->p->dir, false);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
 
-	sl_seg_note(pr->cur, pr->interval, b, pos, total);
-	if (pid < 0 || sl_batch_base_seq(b) < 0 || (sl_batch_attrs(b) & SL_ATTR_CONTROL) ||
-	    (pr->producers_to != INT64_MAX && base < pr->producers_to))
-		return;
-	struct sl_pappend a = {
-		.pid = pid,
-		.epoch = sl_batch_pepoch(b),
-		.base_seq = sl_batch_base_seq(b),
-		.records = (uint32_t)sl_batch_last_delta(b) + 1,
-		.base_offset = base,
-		.ts_ms = sl_batch_max_ts(b),
-	};
-	sl_producers_put(pr->p->producers, &a, a.ts_ms);
-}
-
-/* ---- damage -------------------------------------------------------------------------------- */
-
-static void damaged(struct part_rec *pr, int64_t from, int64_t to)
-{
-	pr->r->out->damaged_records += (uint64_t)(to - from);
-	sl_log(SL_LOG_ERROR, "storage",
-	       "%s: offsets %" PRId64 " to %" PRId64 " are damaged (segment %" PRId64
-	       ", about byte %u)",
-	       pr->p->dir, from, to - 1, pr->cur->base, pr->scan.pos);
-}
-
-static void torn(struct part_rec *pr, uint32_t bytes)
-{
-	if (!bytes)
-		return;
-	pr->r->out->cut_partitions++;
-	pr->r->out->cut_bytes += bytes;
-	sl_log(SL_LOG_WARN, "storage", "%s: torn tail of %u bytes cut after offset %" PRId64,
-	       pr->p->dir, bytes, pr->end - 1);
-}
-
-static void lost(struct part_rec *pr, int64_t from, int64_t to)
-{
-	pr->lost = true;
-	pr->r->out->lost_records += to - from;
-	sl_log(SL_LOG_ERROR, "storage",
-	       "%s: offsets %" PRId64 " to %" PRId64
-	       " were synced and are gone: leader epoch raised",
-	       pr->p->dir, from, to - 1);
-}
-
-/* Scans; over damaged places too, as long as something good follows below `upto`. */
-static enum sl_scan_stop walk(struct part_rec *pr, int64_t upto, bool over_zeros)
-{
-	struct sl_scan *sc = &pr->scan;
-
-	for (;;) {
-		enum sl_scan_stop stop = sl_scan_run(sc);
-		if (stop == SL_SCAN_LIMIT || (!over_zeros && stop != SL_SCAN_BAD))
-			return stop;
-		uint32_t pos = sc->pos;
-		int64_t off = sc->next_off;
-		if (!sl_scan_resync(sc, upto)) {
-			sc->pos = pos;
-			sc->next_off = off;
-			return stop;
-		}
-		damaged(pr, off, sc->next_off);
-	}
-}
-
-/* ---- segments ------------------------------------------------------------------------------ */
-
-static int open_scan(struct part_rec *pr, struct sl_seg *g, struct stat *st)
-{
-	char log[SL_FILE_NAME_MAX];
-	struct sl_scan *sc = &pr->scan;
-
-	sl_segname(pr->p->dir, g->base, ".log", log);
-	int fd = openat(pr->p->store->dir.log_fd, log, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st)) {
-		int err = -errno;
+	if (!d && fd >= 0)
 		close(fd);
-		return err;
+	while (d && (e = readdir(d))) {
+		const char *suffix;
+		int64_t base;
+		if (file_base(e->d_name, &suffix, &base) && base > pr->end &&
+		    strcmp(suffix, ".snapshot") == 0)
+			unlinkat(fd, e->d_name, 0);
 	}
-	atomic_store(&g->touched_ms,
-		     (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
-	sc->fd = fd;
-	sc->at = sc->len = 0;
-	sc->pos = 0;
-	sc->next_off = g->base;
-	sc->end_off = INT64_MAX;
-	sc->end_pos = (uint32_t)SL_MIN((uint64_t)st->st_size, (uint64_t)INT32_MAX);
-	sc->strict = pr->known.valid;
-	sc->batch = on_batch;
-	sc->arg = pr;
-	pr->cur = g;
-	return fd;
+	if (d)
+		closedir(d);
 }
 
-static int close_segment(struct sl_seg *g, int fd, uint32_t size, int64_t end)
+/*
+ * State that speaks of records which are gone would call new ones duplicates. And what closed
+ * segments had to be scanned for is stored, so that the next start need not.
+ */
+static int settle_producers(struct sl_rec_part *pr)
 {
-	int err = 0;
+	struct sl_part *p = pr->p;
+	bool ahead = pr->producers_to > pr->end || pr->newest_snap > pr->end;
 
-	if (ftruncate(fd, size) || fsync(fd))
-		err = -errno;
-	atomic_store(&g->size, size);
-	atomic_store(&g->written, size);
-	atomic_store(&g->alloc, size);
-	g->end = end;
-	sl_seg_flag(g, SL_SEG_NAMED | SL_SEG_DURABLE);
-	return err;
-}
-
-static void make_final(struct sl_seg *g)
-{
-	sl_idx_free(g->idx);
-	g->idx = NULL;
-	sl_seg_flag(g, SL_SEG_NAMED | SL_SEG_DURABLE | SL_SEG_CLOSED | SL_SEG_DONE | SL_SEG_FINAL);
-}
-
-/* A closed segment, scanned: it must reach the base of the next one. */
-static int scan_closed(struct part_rec *pr, struct sl_seg *g, int64_t next)
-{
-	struct stat st;
-	int fd = open_scan(pr, g, &st);
-
-	if (fd < 0)
-		return fd;
-	pr->scan.end_off = next;
-	enum sl_scan_stop stop = walk(pr, next, true);
-	uint32_t size = pr->scan.pos;
-	if (pr->scan.next_off < next && pr->known.valid)
-		damaged(pr, pr->scan.next_off, next);
-	if (stop == SL_SCAN_BAD)
-		size = pr->scan.end_pos; /* what is there stays there */
-	int err = close_segment(g, fd, size, next);
+	if (!ahead && !pr->producers_scanned)
+		return 0;
+	if (ahead) {
+		sl_producers_truncate(p->producers, pr->end);
+		drop_snapshots(pr);
+	}
+	uint32_t cnt = sl_producers_cnt(p->producers);
+	struct sl_producer *all = calloc(cnt + 1, sizeof(*all));
+	int err = all && sl_producers_copy(p->producers, all, cnt, &cnt) ? 0 : -ENOMEM;
 	if (!err)
-		err = sl_seg_store_index(pr->p, g, true);
-	close(fd);
-	make_final(g);
+		err = sl_part_snapshot(p, pr->end, all, cnt, false);
+	free(all);
+	pr->r->changed = true;
 	return err;
-}
-
-/* A closed segment below the recovery point, with its index files: only looked at. */
-static int trust_closed(struct part_rec *pr, struct sl_seg *g, int64_t next)
-{
-	char log[SL_FILE_NAME_MAX], index[SL_FILE_NAME_MAX], times[SL_FILE_NAME_MAX];
-	int dir = pr->p->store->dir.log_fd;
-	struct stat st;
-	int64_t ts;
-	uint32_t rel;
-
-	names(pr, g->base, log, index, times);
-	if (fstatat(dir, log, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
-		return -EINVAL;
-	uint32_t size = (uint32_t)SL_MIN((uint64_t)st.st_size, (uint64_t)INT32_MAX);
-	if (!sl_idx_file_sane(dir, index, times, size, next - g->base))
-		return scan_closed(pr, g, next);
-	if (sl_idx_file_last_ts(dir, times, &ts, &rel) == 0) {
-		atomic_store(&g->max_ts, ts);
-		atomic_store(&g->max_ts_off, g->base + rel);
-	}
-	atomic_store(&g->touched_ms,
-		     (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000);
-	atomic_store(&g->size, size);
-	atomic_store(&g->written, size);
-	atomic_store(&g->alloc, size);
-	g->end = next;
-	make_final(g);
-	return 0;
-}
-
-/* Behind the block in which the scan stopped there is nothing at all: the file was not written. */
-static bool gone_behind(struct sl_scan *sc)
-{
-	uint32_t keep = sc->pos;
-
-	sc->pos = (uint32_t)SL_ALIGN_UP(sc->pos + 1, SL_IO_BLOCK);
-	bool gone = sl_scan_residue(sc, sc->end_pos) == 0;
-	sc->pos = keep;
-	return gone;
-}
-
-/* The last segment of a log whose end is known. */
-static void end_known(struct part_rec *pr, uint32_t file_bytes)
-{
-	struct sl_scan *sc = &pr->scan;
-	const struct sl_rec_end *k = &pr->known;
-
-	sc->end_pos = SL_MIN(k->pos, file_bytes);
-	enum sl_scan_stop stop = walk(pr, k->offset, true);
-	pr->end = sc->next_off;
-	if (sc->pos >= k->pos || sc->next_off >= k->offset) {
-		if (!k->fresh)
-			return; /* what lies behind is an earlier life's */
-		sc->end_pos = file_bytes;
-		if (!k->exact)
-			sl_scan_run(sc);
-		pr->end = sc->next_off;
-		torn(pr, sl_scan_residue(sc, file_bytes));
-	} else if (stop == SL_SCAN_BAD &&
-		   !gone_behind(sc)) { /* to the end of what is known: appends go on behind it */
-		damaged(pr, sc->next_off, k->offset);
-		sc->pos = sc->end_pos;
-		pr->end = k->offset;
-		pr->need_active = true;
-	} else {
-		lost(pr, sc->next_off, k->offset);
-	}
-}
-
-static int scan_last(struct part_rec *pr, struct sl_seg *g)
-{
-	struct stat st;
-	int fd = open_scan(pr, g, &st);
-
-	if (fd < 0)
-		return fd;
-	uint32_t file_bytes = pr->scan.end_pos;
-	if (pr->known.valid && pr->known.seg_base == g->base) {
-		end_known(pr, file_bytes);
-	} else {
-		bool gone = pr->known.valid; /* its end lay in a segment that is not there */
-		walk(pr, INT64_MAX, false);
-		pr->end = pr->scan.next_off;
-		if (gone && pr->end < pr->known.offset)
-			lost(pr, pr->end, pr->known.offset);
-		torn(pr, sl_scan_residue(&pr->scan, file_bytes));
-	}
-	int err = close_segment(g, fd, pr->scan.pos, pr->end);
-	uint32_t tail = pr->scan.pos % SL_IO_BLOCK;
-	if (!err && tail &&
-	    sl_io_pread_all(fd, pr->p->tail_blk, tail, pr->scan.pos - tail) != (int64_t)tail)
-		err = -EIO;
-	close(fd);
-	if (!err && pr->need_active) {
-		err = sl_seg_store_index(pr->p, g, true);
-		make_final(g);
-	}
-	return err;
-}
-
-/* ---- after a clean stop -------------------------------------------------------------------- */
-
-/* From the last index entry to the end of the file; false: anything is odd, so scan it all. */
-static bool resume_last(struct part_rec *pr, struct sl_seg *g)
-{
-	char log[SL_FILE_NAME_MAX], index[SL_FILE_NAME_MAX], times[SL_FILE_NAME_MAX];
-	uint8_t h[SL_BATCH_HDR];
-	int64_t ts;
-	uint32_t rel;
-	struct stat st;
-
-	names(pr, g->base, log, index, times);
-	int fd = open_scan(pr, g, &st);
-	if (fd < 0)
-		return false;
-	uint32_t size = pr->scan.end_pos;
-	bool ok =
-		size == 0 || sl_idx_load(g->idx, pr->p->store->dir.log_fd, index, times, size) == 0;
-	if (ok && size) {
-		pr->scan.pos = sl_idx_find(g->idx, UINT32_MAX);
-		g->idx->since = 0;
-		ok = sl_io_pread_all(fd, h, sizeof(h), 0) == sizeof(h);
-		g->first_ts = sl_batch_max_ts(h);
-		ok = ok && sl_io_pread_all(fd, h, sizeof(h), pr->scan.pos) == sizeof(h);
-		pr->scan.next_off = sl_batch_base_offset(h);
-		if (sl_idx_file_last_ts(pr->p->store->dir.log_fd, times, &ts, &rel) == 0) {
-			atomic_store(&g->max_ts, ts);
-			atomic_store(&g->max_ts_off, g->base + rel);
-		}
-	}
-	ok = ok && sl_scan_run(&pr->scan) == SL_SCAN_LIMIT && pr->scan.pos == size &&
-	     pr->scan.next_off == pr->point;
-	uint32_t tail = size % SL_IO_BLOCK;
-	ok = ok &&
-	     (!tail || sl_io_pread_all(fd, pr->p->tail_blk, tail, size - tail) == (int64_t)tail);
-	close(fd);
-	if (!ok)
-		return false;
-	pr->end = pr->point;
-	atomic_store(&g->size, size);
-	atomic_store(&g->written, size);
-	atomic_store(&g->alloc, size);
-	g->end = pr->end;
-	sl_seg_flag(g, SL_SEG_NAMED | SL_SEG_DURABLE);
-	return true;
-}
-
-static bool try_resume(struct part_rec *pr, struct sl_seg **g)
-{
-	if (!pr->p->store->dir.clean || pr->point < 0 || pr->known.exact ||
-	    (pr->known.valid && pr->known.offset > pr->point))
-		return false;
-	if (resume_last(pr, *g))
-		return true;
-	struct sl_seg *again = sl_seg_new((*g)->base);
-	if (again && (again->idx = sl_idx_new())) {
-		sl_seg_free(*g);
-		*g = again;
-	} else {
-		sl_seg_free(again);
-	}
-	return false;
 }
 
 /* ---- putting it together ------------------------------------------------------------------- */
 
-static bool trusted(const struct part_rec *pr, int64_t next)
+static bool trusted(const struct sl_rec_part *pr, int64_t next)
 {
-	return pr->point >= 0 && next <= pr->point &&
-	       (pr->producers_to == INT64_MAX || next <= pr->producers_to);
+	return pr->point >= 0 && next <= pr->point && next <= pr->producers_to;
 }
 
-static int do_segment(struct part_rec *pr, uint32_t i)
+static int do_segment(struct sl_rec_part *pr, uint32_t i)
 {
 	int64_t next = i + 1 < pr->cnt ? pr->base[i + 1] : -1;
 	struct sl_seg *g = sl_seg_new(pr->base[i]);
@@ -487,9 +198,9 @@ static int do_segment(struct part_rec *pr, uint32_t i)
 	g->fresh = true; /* cut to what is in it */
 	bool last = next < 0 || (pr->known.valid && pr->known.seg_base == g->base);
 	if (!last)
-		err = trusted(pr, next) ? trust_closed(pr, g, next) : scan_closed(pr, g, next);
+		err = sl_rec_closed(pr, g, next, trusted(pr, next));
 	else
-		err = next < 0 && try_resume(pr, &g) ? 0 : scan_last(pr, g);
+		err = next < 0 && sl_rec_resume(pr, &g) ? 0 : sl_rec_last(pr, g);
 	if (!err)
 		err = sl_part_add_seg(pr->p, g);
 	if (err) {
@@ -503,7 +214,7 @@ static int do_segment(struct part_rec *pr, uint32_t i)
 }
 
 /* Segments behind the known end: made after the last sync, so nothing in them was promised. */
-static void drop_behind(struct part_rec *pr)
+static void drop_behind(struct sl_rec_part *pr)
 {
 	while (pr->known.valid && pr->cnt && pr->base[pr->cnt - 1] > pr->known.seg_base) {
 		int64_t base = pr->base[--pr->cnt];
@@ -528,7 +239,7 @@ static void drop_behind(struct part_rec *pr)
 	}
 }
 
-static int make_active(struct part_rec *pr, int64_t base)
+static int make_active(struct sl_rec_part *pr, int64_t base)
 {
 	struct sl_seg *g = sl_seg_new(base);
 	int err = g ? sl_seg_open_active(pr->p, g) : -ENOMEM;
@@ -542,39 +253,56 @@ static int make_active(struct part_rec *pr, int64_t base)
 		return err;
 	}
 	g->fresh = true;
-	sl_seg_flag(g, SL_SEG_NAMED | SL_SEG_DURABLE);
+	sl_seg_flag(g, SL_SEG_NAMED | SL_SEG_DURABLE); /* before anything is published */
+	pr->r->changed = true;
 	pr->end = base;
 	return 0;
 }
 
-static int settle_epoch(struct part_rec *pr)
+static void push_epoch(struct sl_epochs *e, int32_t epoch, int64_t start)
+{
+	if (e->cnt && e->row[e->cnt - 1].start >= start)
+		e->cnt--; /* an epoch without a record */
+	if (e->cnt == SL_EPOCHS_MAX)
+		memmove(&e->row[0], &e->row[1], --e->cnt * sizeof(e->row[0]));
+	e->row[e->cnt].epoch = epoch;
+	e->row[e->cnt++].start = start;
+}
+
+/*
+ * A new epoch wherever offsets that were given out are given out again: after a loss, and after a
+ * power cut, because what was logged and not synced has been seen by consumers.
+ */
+static int settle_epoch(struct sl_rec_part *pr)
 {
 	struct sl_epochs *e = calloc(1, sizeof(*e));
 	struct sl_part *p = pr->p;
+	bool raise = pr->lost || pr->r->power_cut;
 	int err = 0;
 
 	if (!e)
 		return -ENOMEM;
 	sl_epochs_load(p->store->dir.log_fd, p->dir, e);
 	int32_t last = e->cnt ? e->row[e->cnt - 1].epoch : -1;
-	bool had = e->cnt > 0;
 	while (e->cnt && e->row[e->cnt - 1].start > pr->end)
 		e->cnt--;
-	if (pr->lost || !had) {
-		if (e->cnt == SL_EPOCHS_MAX)
-			memmove(&e->row[0], &e->row[1], --e->cnt * sizeof(e->row[0]));
-		if (e->cnt && e->row[e->cnt - 1].start == pr->end)
-			e->cnt--; /* an epoch without a record */
-		e->row[e->cnt].epoch = ++last;
-		e->row[e->cnt++].start = pr->lost ? pr->end : sl_part_start(p);
-		err = sl_epochs_store(p->store->dir.log_fd, p->dir, e);
+	bool store = raise || last < 0 || last < pr->epoch;
+	if (last < 0)
+		push_epoch(e, last = SL_MAX(pr->epoch, 0), sl_part_start(p));
+	else if (last < pr->epoch) /* the file is an older one */
+		push_epoch(e, last = pr->epoch, pr->epoch_at);
+	if (raise)
+		push_epoch(e, ++last, pr->end);
+	if (store) {
+		err = sl_epochs_store_whole(p->store->dir.log_fd, p->dir, e);
+		pr->r->changed = true;
 	}
-	p->pub.leader_epoch = SL_MAX(last, 0);
+	p->pub.leader_epoch = last;
 	free(e);
 	return err;
 }
 
-static int open_last(struct part_rec *pr)
+static int open_last(struct sl_rec_part *pr)
 {
 	struct sl_part *p = pr->p;
 	int64_t start =
@@ -583,7 +311,7 @@ static int open_last(struct part_rec *pr)
 
 	if (p->seg_cnt == 0) {
 		if (pr->known.valid && pr->known.offset > start)
-			lost(pr, start, pr->known.offset);
+			sl_rec_lost(pr, start, pr->known.offset);
 		err = make_active(pr, start);
 	} else if (pr->need_active) {
 		err = make_active(pr, pr->end);
@@ -603,18 +331,23 @@ static int open_last(struct part_rec *pr)
 	return 0;
 }
 
-static int recover(struct part_rec *pr)
+static int recover(struct sl_rec_part *pr)
 {
 	struct sl_part *p = pr->p;
+	const char *name = p->pub.topic->name;
+	struct sl_rec_end stripes;
 	uint8_t id[16];
 	int err = list_files(pr);
 
 	if (!err)
-		err = sl_rec_replay(pr->r, p, pr->cnt ? pr->base[pr->cnt - 1] : -1, &pr->known);
+		err = sl_rec_replay(pr->r, p, pr->cnt ? pr->base[pr->cnt - 1] : -1, &stripes);
 	if (!err) { /* again: it may have made segments */
 		pr->cnt = 0;
 		err = list_files(pr);
 	}
+	if (!err)
+		err = sl_rec_known(pr, &stripes,
+				   SL_MAX(pr->point, sl_cp_find(&pr->r->highs, name, p->pub.id)));
 	if (err)
 		return err;
 	if (sl_partmeta_load(p->store->dir.log_fd, p->dir, id) || memcmp(id, p->pub.topic->id, 16))
@@ -628,15 +361,18 @@ static int recover(struct part_rec *pr)
 		err = do_segment(pr, i);
 	if (!err)
 		err = open_last(pr);
+	if (!err)
+		err = settle_producers(pr);
 	return err ? err : settle_epoch(pr);
 }
 
 int sl_rec_part(struct sl_rec *r, struct sl_part *p)
 {
-	struct part_rec pr = {
+	struct sl_rec_part pr = {
 		.r = r,
 		.p = p,
 		.newest_snap = -1,
+		.epoch = -1,
 		.interval = (uint32_t)atomic_load(&p->pub.topic->index_interval),
 	};
 

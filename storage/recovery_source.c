@@ -135,6 +135,8 @@ int sl_rec_load(struct sl_rec *r)
 	/* a checkpoint that does not parse counts as missing: more is scanned then */
 	err = sl_cp_load(r->s->dir.log_fd, SL_CP_RECOVERY, &r->points);
 	if (err != -ENOMEM)
+		err = sl_cp_load(r->s->dir.log_fd, SL_CP_HIGH_WATERMARK, &r->highs);
+	if (err != -ENOMEM)
 		err = sl_cp_load(r->s->dir.log_fd, SL_CP_LOG_START, &r->starts);
 	return err == -ENOMEM ? err : 0;
 }
@@ -148,6 +150,7 @@ void sl_rec_unload(struct sl_rec *r)
 	free(r->end);
 	free(r->buf);
 	sl_cp_fini(&r->points);
+	sl_cp_fini(&r->highs);
 	sl_cp_fini(&r->starts);
 	sl_arena_old_close(&r->old);
 }
@@ -225,13 +228,14 @@ static int replay_stripe(struct sl_rec *r, struct sl_part *p, const struct sl_re
 
 /* ---- torn blocks --------------------------------------------------------------------------- */
 
-static int restore_tail(struct sl_rec *r, struct sl_part *p, const struct sl_tail_mark *m)
+int sl_rec_restore(struct sl_rec *r, struct sl_part *p, const struct sl_tail_mark *m)
 {
 	char name[SL_FILE_NAME_MAX];
 	uint8_t have[SL_IO_BLOCK];
 	struct stat st;
 	uint64_t pos = SL_ALIGN_DOWN(m->end_pos, SL_IO_BLOCK);
 	uint32_t len = (uint32_t)(m->end_pos - pos);
+	int torn = 0;
 
 	if (len == 0)
 		return 0;
@@ -242,18 +246,15 @@ static int restore_tail(struct sl_rec *r, struct sl_part *p, const struct sl_tai
 	int err = fstat(fd, &st) ? -errno : 0;
 	if (!err && (uint64_t)st.st_size >= pos) {
 		int64_t got = sl_io_pread_all(fd, have, len, pos);
-		if (got != (int64_t)len || memcmp(have, m->bytes, len)) {
-			err = sl_io_pwrite_all(fd, m->bytes, len, pos);
-			if (!err && fdatasync(fd))
-				err = -errno;
-			r->out->tails_restored++;
-			sl_log(SL_LOG_WARN, "storage",
-			       "%s: torn block at %" PRIu64 " of segment %" PRId64 " restored",
-			       p->dir, pos, m->seg_base);
-		}
+		torn = got != (int64_t)len || memcmp(have, m->bytes, len);
+	}
+	if (torn) {
+		err = sl_io_pwrite_all(fd, m->bytes, len, pos);
+		if (!err && fdatasync(fd))
+			err = -errno;
 	}
 	close(fd);
-	return err;
+	return err ? err : torn;
 }
 
 static size_t first_stripe(const struct sl_rec *r, const struct sl_part *p)
@@ -307,33 +308,31 @@ static struct sl_rec_end last_end(const struct sl_rec *r, const struct sl_part *
 
 int sl_rec_replay(struct sl_rec *r, struct sl_part *p, int64_t newest, struct sl_rec_end *ret_end)
 {
-	const uint8_t *id = p->pub.topic->id;
 	struct sl_rec_end e = last_end(r, p), s = {0};
 	int err = 0;
 
 	for (size_t i = first_stripe(r, p); i < r->stripe_cnt && !err; i++) {
-		if (part_cmp(r->stripe[i].d->topic_id, r->stripe[i].d->part, id, p->pub.id))
+		const struct sl_sdesc *d = r->stripe[i].d;
+		if (part_cmp(d->topic_id, d->part, p->pub.topic->id, p->pub.id))
 			break;
 		err = replay_stripe(r, p, &r->stripe[i], newest, &s);
 		if (!err && s.valid && (!e.valid || s.offset >= e.offset))
 			e = s;
 	}
-	for (size_t i = first_mark(r, p); i < r->mark_cnt && !err; i++) {
-		const struct sl_tail_mark *m = &r->mark[i];
-		if (part_cmp(m->topic_id, m->part, id, p->pub.id))
-			break;
-		err = restore_tail(r, p, m);
-		if (e.valid &&
-		    (e.offset > m->synced || (e.offset == m->synced && e.seg_base >= m->seg_base)))
-			continue;
-		e = (struct sl_rec_end){
-			.valid = true,
-			.fresh = m->fresh,
-			.seg_base = m->seg_base,
-			.offset = m->synced,
-			.pos = (uint32_t)m->end_pos,
-		};
-	}
 	*ret_end = e;
 	return err;
+}
+
+const struct sl_tail_mark *sl_rec_marks(const struct sl_rec *r, const struct sl_part *p,
+					unsigned *ret_cnt)
+{
+	size_t from = first_mark(r, p), to = from;
+
+	while (to < r->mark_cnt &&
+	       !part_cmp(r->mark[to].topic_id, r->mark[to].part, p->pub.topic->id, p->pub.id))
+		to++;
+	/* a partition has two slots; should there be more, the newest count */
+	from = to - from > 2 ? to - 2 : from;
+	*ret_cnt = (unsigned)(to - from);
+	return r->mark + from;
 }

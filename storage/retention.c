@@ -219,10 +219,13 @@ int sl_retention_room(struct sl_store *s, uint64_t bytes)
 		if (err)
 			return err;
 	}
-	if (fstatfs(s->dir.log_fd, &fs))
-		return 0; /* the write itself will tell */
-	uint64_t avail = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
-	return avail >= bytes + reserve_of(s, &fs) ? 0 : -ENOSPC;
+	do {
+		if (fstatfs(s->dir.log_fd, &fs))
+			return 0; /* the write itself will tell */
+		if ((uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize >= bytes + reserve_of(s, &fs))
+			return 0;
+	} while (sl_stock_drop(s));
+	return -ENOSPC;
 }
 
 void sl_retention_run(struct sl_store *s)

@@ -1,6 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retention_test.c - rolling, retention by time and size, the byte budget, recycled files. */
+/*
+ * retention_test.c - rolling, retention by time and size, the byte budget, recycled files.
+ *
+ * Renames and syncs go through wrappers of ours (see meson.build), which look at the way of a
+ * recycled file: who has to be synced before its blocks are used again.
+ */
+#include <sys/syscall.h>
+
+#include "checkpoint.h"
 #include "test_util.h"
+
+/* ---- what a power cut could undo ------------------------------------------------------------ */
+
+enum { LOG_DIR = 1, STOCK_DIR = 2, SPARE_DIR = 4 }; /* directories whose last rename may be lost */
+
+static struct {
+	pthread_mutex_t lock;
+	unsigned unsynced; /* of the directories now */
+	char taken[64];    /* a recycled file's name among the spares */
+	unsigned owed;     /* directories to be synced before it gets its name in a log */
+	unsigned taken_cnt, early;
+} disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool dir_is(int fd, const char *end)
+{
+	char link[64], path[600];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[SL_MAX(n, (ssize_t)0)] = '\0';
+	size_t have = strlen(path), want = strlen(end);
+	return have >= want && strcmp(path + have - want, end) == 0;
+}
+
+int __wrap_renameat(int oldfd, const char *from, int newfd, const char *to);
+int __wrap_fsync(int fd);
+
+int __wrap_renameat(int oldfd, const char *from, int newfd, const char *to)
+{
+	pthread_mutex_lock(&disk.lock);
+	if (dir_is(newfd, "state/recycled")) {
+		disk.unsynced |= LOG_DIR | STOCK_DIR;
+	} else if (dir_is(oldfd, "state/recycled")) {
+		disk.unsynced |= STOCK_DIR | SPARE_DIR;
+		disk.owed = disk.unsynced;
+		snprintf(disk.taken, sizeof(disk.taken), "%s", to);
+		disk.taken_cnt++;
+	} else if (dir_is(oldfd, "state/spare") && strcmp(from, disk.taken) == 0) {
+		disk.early += disk.owed != 0;
+	}
+	int rc = (int)syscall(SYS_renameat, oldfd, from, newfd, to);
+	pthread_mutex_unlock(&disk.lock);
+	return rc;
+}
+
+int __wrap_fsync(int fd)
+{
+	int rc = (int)syscall(SYS_fsync, fd);
+	unsigned done = dir_is(fd, "log/r-0")          ? LOG_DIR
+			: dir_is(fd, "state/recycled") ? STOCK_DIR
+			: dir_is(fd, "state/spare")    ? SPARE_DIR
+						       : 0;
+
+	pthread_mutex_lock(&disk.lock);
+	disk.unsynced &= ~done;
+	disk.owed &= ~done;
+	pthread_mutex_unlock(&disk.lock);
+	return rc;
+}
+
+/* ---- rolling and retention ------------------------------------------------------------------ */
 
 #define DAY (24ll * 3600 * 1000)
 
@@ -158,6 +227,10 @@ static void by_the_budget(void **state)
 		sl_store_poll(t.w, sl_clock_mono_ns());
 	}
 	assert_true(recycled);
+	pthread_mutex_lock(&disk.lock);
+	assert_true(disk.taken_cnt > 0);
+	assert_int_equal(disk.early, 0); /* no file is written to that a power cut brings back */
+	pthread_mutex_unlock(&disk.lock);
 	sl_store_stats(t.s, &st);
 	assert_true(st.evicted_segments > 50);
 	assert_true(st.evicted_records <= (uint64_t)sl_part_start(p));
@@ -218,6 +291,122 @@ static void a_held_segment_stays(void **state)
 	tu_fini(&t);
 }
 
+/* Disk space of all segments, spares and kept files. */
+static int64_t space(struct tu *t)
+{
+	int64_t sum = 0;
+
+	for (uint32_t i = 0; i < t->s->topic_cnt; i++) {
+		for (uint32_t k = 0; k < t->s->topic[i]->part_cnt; k++) {
+			struct sl_part *p = t->s->topic[i]->part[k];
+			struct sl_seg *spare = atomic_load(&p->spare);
+			for (uint32_t g = 0; g < p->seg_cnt; g++)
+				sum += atomic_load(&p->segs[g]->alloc);
+			sum += spare ? atomic_load(&spare->alloc) : 0;
+		}
+	}
+	for (unsigned i = 0; i < t->s->hk.stock_cnt; i++)
+		sum += (int64_t)t->s->hk.stock[i].bytes;
+	return sum;
+}
+
+static unsigned kept(struct tu *t)
+{
+	char path[400];
+	unsigned n = 0;
+
+	snprintf(path, sizeof(path), "%s/state/recycled", t->data);
+	DIR *d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+static struct sl_io_ops picky;
+static _Atomic int refuse; /* to open so many spares */
+
+static int picky_open(int dirfd, const char *path, bool create, bool *direct)
+{
+	if (dir_is(dirfd, "state/spare") && atomic_fetch_sub(&refuse, 1) > 0)
+		return -EMFILE;
+	return sl_io_file_open(dirfd, path, create, direct);
+}
+
+/* A quiet partition that is handed a busy one's file gives back what it would not use for long. */
+static void a_quiet_one_takes_little(void **state)
+{
+	struct tu t;
+	struct sl_topic_cfg cfg;
+	(void)state;
+
+	tu_init(&t, NULL, NULL);
+	tu_open(&t);
+	picky = *t.s->io;
+	picky.open = picky_open;
+	t.s->io = &picky;
+	sl_topic_cfg_defaults(&cfg);
+	cfg.segment_bytes = 1 << 20;
+	cfg.segment_ms = 3600000;
+	struct sl_part *quiet = tu_topic(&t, "quiet", 1, &cfg);
+	for (uint64_t i = 0; i < 10; i++) /* offsets beyond what the busy one reaches */
+		tu_append(&t, quiet, 100, 10, i, SL_ACK_SYNCED);
+	UNTIL(&t, atomic_load(&quiet->spare));
+	cfg.segment_bytes = 8 << 20;
+	cfg.retention_bytes = 1 << 20;
+	struct sl_part *busy = tu_topic(&t, "busy", 1, &cfg);
+	for (uint64_t i = 0; i < 450; i++)
+		tu_append(&t, busy, 1, 100000, i, SL_ACK_SYNCED);
+	tu_sync(&t, busy);
+	UNTIL(&t, sl_part_start(busy) >= 249 && kept(&t) > 1);
+	atomic_store(&refuse, 1); /* a file that is lost that way is not counted on */
+	t.now_ms += 3600001;      /* it rolls, and is given a new spare */
+	tu_append(&t, quiet, 1, 10, 10, SL_ACK_SYNCED);
+	UNTIL(&t, atomic_load(&quiet->spare));
+	const struct sl_seg *g = atomic_load(&quiet->spare);
+	assert_true(atomic_load(&refuse) < 0);
+	assert_false(g->fresh);
+	assert_true(atomic_load(&g->alloc) >= SL_EXTENT_MIN / 8);
+	assert_true(atomic_load(&g->alloc) <= 4 * SL_EXTENT_MIN);
+	tu_sync(&t, quiet);
+	sl_store_writer_detach(t.w);
+	sl_hk_stop(t.s); /* all is still */
+	assert_int_equal(atomic_load(&t.s->log_bytes), space(&t));
+	sl_store_close(t.s, false);
+	t.s = NULL;
+	tu_fini(&t);
+}
+
+/* At a high rate checkpoints do not wait for their time: a start would have much to look at. */
+static void checkpoints_by_bytes(void **state)
+{
+	struct tu t;
+	struct sl_cp cp;
+	int64_t at = 0;
+	(void)state;
+
+	tu_init(&t, NULL, NULL);
+	struct sl_part *p = start(&t, -1, -1);
+	uint64_t from = sl_clock_mono_ns();
+	atomic_store(&t.s->hk.finished_max, 3 << 20);
+	for (uint64_t i = 0; i < 70; i++)
+		tu_append(&t, p, 1, 100000, i, SL_ACK_SYNCED);
+	tu_sync(&t, p);
+	for (int i = 0; at < 30; i++) {
+		if (i > 2000)
+			fail_msg("the checkpoint says %" PRId64, at);
+		tu_pump(&t);
+		if (sl_cp_load(t.s->dir.log_fd, SL_CP_RECOVERY, &cp) == 0) {
+			at = sl_cp_find(&cp, "r", 0);
+			sl_cp_fini(&cp);
+		}
+	}
+	if (sl_clock_mono_ns() - from > 4000000000ull)
+		print_message("too slow here to tell these checkpoints from the timed ones\n");
+	tu_fini(&t);
+}
+
 static void offsets_by_time(void **state)
 {
 	struct tu t;
@@ -261,9 +450,14 @@ static void offsets_by_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_bytes),        cmocka_unit_test(by_time),
-		cmocka_unit_test(by_a_fast_clock), cmocka_unit_test(rolls_by_time),
-		cmocka_unit_test(by_the_budget),   cmocka_unit_test(a_held_segment_stays),
+		cmocka_unit_test(by_bytes),
+		cmocka_unit_test(by_time),
+		cmocka_unit_test(by_a_fast_clock),
+		cmocka_unit_test(rolls_by_time),
+		cmocka_unit_test(by_the_budget),
+		cmocka_unit_test(a_held_segment_stays),
+		cmocka_unit_test(a_quiet_one_takes_little),
+		cmocka_unit_test(checkpoints_by_bytes),
 		cmocka_unit_test(offsets_by_time),
 	};
 

@@ -71,6 +71,19 @@ static enum sl_scan_stop why_not(struct sl_scan *s)
 	return all_zero(b, have) ? SL_SCAN_END : SL_SCAN_BAD;
 }
 
+/*
+ * The batch at pos begins behind the offset that comes next. The base offset lies outside of the
+ * checksum, so what follows has a say: a gap that compaction left goes on behind the batch, a
+ * damaged offset does not.
+ */
+static bool gap_before(struct sl_scan *s, uint32_t pos, uint32_t total, int64_t last)
+{
+	uint32_t next_total;
+	const uint8_t *next = whole_batch(s, pos + total, &next_total);
+
+	return !next || sl_batch_base_offset(next) > last;
+}
+
 enum sl_scan_stop sl_scan_run(struct sl_scan *s)
 {
 	while (s->pos < s->end_pos && s->next_off < s->end_off) {
@@ -78,15 +91,20 @@ enum sl_scan_stop sl_scan_run(struct sl_scan *s)
 		const uint8_t *b = whole_batch(s, s->pos, &total);
 		if (!b)
 			return why_not(s);
-		int64_t base = sl_batch_base_offset(b);
-		if (base < s->next_off || (s->strict && base != s->next_off))
+		int64_t base = sl_batch_base_offset(b), last = sl_batch_last_offset(b);
+		if (base < s->next_off || (s->strict && base != s->next_off) || last >= s->end_off)
 			return SL_SCAN_STALE;
-		if (sl_batch_last_offset(b) >= s->end_off)
-			return SL_SCAN_STALE;
+		if (base > s->next_off) {
+			if (!gap_before(s, s->pos, total, last))
+				return SL_SCAN_STALE;
+			b = whole_batch(s, s->pos, &total); /* it looked elsewhere */
+			if (!b)
+				return SL_SCAN_BAD;
+		}
 		if (s->batch)
 			s->batch(s->arg, b, s->pos, total);
 		s->pos += total;
-		s->next_off = sl_batch_last_offset(b) + 1;
+		s->next_off = last + 1;
 	}
 	return SL_SCAN_LIMIT;
 }
@@ -99,16 +117,28 @@ static bool fits(struct sl_scan *s, uint32_t pos, int64_t max_off)
 	return b && sl_batch_base_offset(b) >= s->next_off && sl_batch_last_offset(b) < max_off;
 }
 
+/* The batch at s->pos itself, where only what should come before it is missing. */
+static bool fits_here(struct sl_scan *s, int64_t max_off)
+{
+	uint32_t total;
+	const uint8_t *b = whole_batch(s, s->pos, &total);
+
+	return b && sl_batch_base_offset(b) > s->next_off && sl_batch_last_offset(b) < max_off &&
+	       gap_before(s, s->pos, total, sl_batch_last_offset(b));
+}
+
 bool sl_scan_resync(struct sl_scan *s, int64_t max_off)
 {
-	uint32_t have, pos = s->pos;
+	uint32_t have, pos = s->pos, total;
 	const uint8_t *b = view(s, pos, SL_BATCH_HDR, &have);
 	int64_t len = have == SL_BATCH_HDR ? sl_batch_length(b) : 0;
 
-	/* the length of the damaged one usually survives */
-	if (len >= SL_BATCH_HDR - SL_BATCH_LEN_BIAS && len <= SL_SCAN_BATCH_MAX &&
-	    pos + len + SL_BATCH_LEN_BIAS < s->end_pos &&
-	    fits(s, pos + (uint32_t)len + SL_BATCH_LEN_BIAS, max_off)) {
+	if (fits_here(s, max_off)) {
+		/* pos stays */
+	} else if (len >= SL_BATCH_HDR - SL_BATCH_LEN_BIAS && len <= SL_SCAN_BATCH_MAX &&
+		   pos + len + SL_BATCH_LEN_BIAS < s->end_pos &&
+		   fits(s, pos + (uint32_t)len + SL_BATCH_LEN_BIAS, max_off)) {
+		/* the length of the damaged one usually survives */
 		s->pos = pos + (uint32_t)len + SL_BATCH_LEN_BIAS;
 	} else {
 		for (pos++; pos + SL_BATCH_HDR <= s->end_pos; pos++) {
@@ -123,7 +153,6 @@ bool sl_scan_resync(struct sl_scan *s, int64_t max_off)
 			return false;
 		s->pos = pos;
 	}
-	uint32_t total;
 	b = whole_batch(s, s->pos, &total);
 	s->next_off = sl_batch_base_offset(b);
 	return true;

@@ -25,7 +25,8 @@ struct sl_scan {
 	int fd;
 	uint32_t end_pos; /* bytes to look at */
 	int64_t end_off;  /* stop before a batch at or beyond; INT64_MAX */
-	bool strict;      /* offsets follow without a gap, as our own do */
+	bool strict;      /* offsets follow without a gap, as our own do; else gaps are taken where
+			   * the next batch bears them out */
 	void (*batch)(void *arg, const uint8_t *b, uint32_t pos, uint32_t total);
 	void *arg;
 	/* in and out */
@@ -41,7 +42,8 @@ struct sl_scan {
 /* Walks until it stops. */
 enum sl_scan_stop sl_scan_run(struct sl_scan *s);
 /*
- * From s->pos on, the next place below end_pos where a whole batch lies whose offset is at least
+ * From s->pos on, which counts only if something is missing before it, the next place below end_pos
+ * where a whole batch lies whose offset is at least
  * next_off and below max_off. True: pos and next_off are set to it.
  */
 bool sl_scan_resync(struct sl_scan *s, int64_t max_off);

@@ -126,10 +126,59 @@ static void damage(void **state)
 	close(f.fd);
 }
 
+static void move(const struct file *f, uint32_t i, int64_t base)
+{
+	uint8_t b[8];
+
+	sl_put_be64(b, (uint64_t)base);
+	assert_int_equal(pwrite(f->fd, b, 8, f->at[i]), 8);
+}
+
+/* A gap is one if what follows goes on behind it; else the offset itself is damaged. */
+static void gaps(void **state)
+{
+	struct file f = make(5, 200); /* 10, 12, .. 18 */
+	(void)state;
+
+	move(&f, 3, 30);
+	move(&f, 4, 40);
+	for (int strict = 0; strict < 2; strict++) {
+		struct sl_scan s = scan(&f, f.size);
+		s.strict = strict;
+		assert_int_equal(sl_scan_run(&s), strict ? SL_SCAN_STALE : SL_SCAN_LIMIT);
+		if (strict) { /* what is missing lies before this batch, which is good */
+			assert_int_equal(s.pos, f.at[3]);
+			assert_true(sl_scan_resync(&s, INT64_MAX));
+			assert_int_equal(s.pos, f.at[3]);
+		}
+		assert_int_equal(s.next_off, strict ? 30 : 42);
+		sl_scan_fini(&s);
+	}
+	move(&f, 4, 18);
+	struct sl_scan s = scan(&f, f.size);
+	s.strict = false;
+	assert_int_equal(sl_scan_run(&s), SL_SCAN_STALE);
+	assert_int_equal(s.next_off, 16);
+	assert_true(sl_scan_resync(&s, INT64_MAX));
+	assert_int_equal(s.pos, f.at[4]);
+	assert_int_equal(s.next_off, 18);
+	sl_scan_fini(&s);
+	/* the last one: only the limit tells */
+	move(&f, 3, 16);
+	move(&f, 4, 99);
+	s = scan(&f, f.size);
+	s.strict = false;
+	s.end_off = 20;
+	assert_int_equal(sl_scan_run(&s), SL_SCAN_STALE);
+	assert_int_equal(s.next_off, 18);
+	sl_scan_fini(&s);
+	close(f.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(whole), cmocka_unit_test(ends),
-					   cmocka_unit_test(damage)};
+					   cmocka_unit_test(damage), cmocka_unit_test(gaps)};
 
 	return cmocka_run_group_tests_name("scan", tests, NULL, NULL);
 }

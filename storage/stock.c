@@ -6,6 +6,9 @@
  * The name in state/recycled says how high the offsets in it went: "<highest>-<number>". A file is
  * handed out only for a segment that begins above that, so no old batch in it can ever be taken
  * for the expected next one; the journal's mark is the first line of defence.
+ *
+ * Nobody writes to it before every rename that brought it there is durable: after a power cut it
+ * must neither be back in a log directory, nor here under the name of what it held before.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -72,15 +75,35 @@ bool sl_stock_put(struct sl_store *s, int dirfd, const char *name, int64_t old_m
 	struct sl_stock k = {.old_max = old_max, .bytes = bytes};
 	uint64_t budget = atomic_load(&s->budget);
 
-	if (bytes < STOCK_BYTES_MIN || hk->stock_cnt == SL_STOCK_MAX || old_max < 0)
+	if (bytes < STOCK_BYTES_MIN || hk->stock_cnt == SL_STOCK_MAX || old_max < 0 ||
+	    atomic_load(&s->disk_full))
 		return false;
 	if (budget && (hk->stock_cnt + 1) * bytes > budget / 8)
 		return false;
 	snprintf(k.name, sizeof(k.name), "%" PRId64 "-%" PRIu64, old_max, hk->spare_seq++);
+	snprintf(k.from, sizeof(k.from), "%.*s", (int)strcspn(name, "/"), name);
 	if (renameat(dirfd, name, s->dir.recycled_fd, k.name))
 		return false;
 	hk->stock[hk->stock_cnt++] = k;
 	return true;
+}
+
+/* The log directory that it came from (not known after a start, which syncs them all), the stock,
+ * and where it lies now. */
+static int make_durable(struct sl_store *s, const struct sl_stock *k)
+{
+	int err = 0;
+
+	if (k->from[0]) {
+		int fd = sl_dir_open(s->dir.log_fd, k->from, false);
+		if (fd < 0)
+			return fd;
+		err = fsync(fd) ? -errno : 0;
+		close(fd);
+	}
+	if (!err && (fsync(s->dir.recycled_fd) || fsync(s->dir.spare_fd)))
+		err = -errno;
+	return err;
 }
 
 uint64_t sl_stock_take(struct sl_store *s, int64_t base, const char *name, int64_t *ret_old_max)
@@ -93,10 +116,15 @@ uint64_t sl_stock_take(struct sl_store *s, int64_t base, const char *name, int64
 			continue;
 		if (renameat(s->dir.recycled_fd, k->name, s->dir.spare_fd, name))
 			return 0;
-		uint64_t bytes = k->bytes;
-		*ret_old_max = k->old_max;
+		struct sl_stock taken = *k;
 		hk->stock[i] = hk->stock[--hk->stock_cnt];
-		return bytes;
+		if (make_durable(s, &taken)) {
+			unlinkat(s->dir.spare_fd, name, 0);
+			atomic_fetch_sub(&s->log_bytes, taken.bytes);
+			return 0;
+		}
+		*ret_old_max = taken.old_max;
+		return taken.bytes;
 	}
 	return 0;
 }

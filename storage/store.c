@@ -290,6 +290,7 @@ int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store **ret_store,
 		s->arena.dir_fd = s->tail.fd = -1;
 		s->hk.waker.efd = -1;
 		s->hk.full_lines = (struct sl_log_limit)SL_LOG_LIMIT(8, 60000);
+		s->hk.failed_lines = (struct sl_log_limit)SL_LOG_LIMIT(8, 60000);
 		atomic_init(&s->direct, true);
 		pthread_rwlock_init(&s->topics_lock, NULL);
 		pthread_mutex_init(&s->create_lock, NULL);
@@ -340,8 +341,8 @@ static int close_part(struct sl_part *p, void *arg)
 		memcpy(p->tail_blk, p->tail_st->mem + p->tail_st->used - tail, tail);
 	g->fresh = true;
 	if (err) {
-		sl_log(SL_LOG_ERROR, "storage", "%s: not closed cleanly: %s", p->dir,
-		       strerror(-err));
+		sl_log_limited(&p->store->hk.failed_lines, SL_LOG_ERROR, "storage",
+			       "%s: not closed cleanly: %s", p->dir, strerror(-err));
 		*ok = false;
 	}
 	return 0;

@@ -58,6 +58,7 @@ struct sl_store_writer {
 	struct sl_ctr_writer *ctr;
 	struct sl_ctr_writer own_ctr; /* used without a counter file */
 	int efd;
+	int journal_fd; /* its own: a write-back error is told once to each open file */
 	struct sl_spsc to_hk, from_hk;
 
 	/* the writer thread */
@@ -70,10 +71,13 @@ struct sl_store_writer {
 	struct sl_part *dirty_head, *dirty_tail; /* unsynced bytes, oldest first */
 	struct sl_part *want_head, *want_tail;   /* somebody waits for a sync, oldest first */
 	uint64_t want_bytes;
+	uint32_t held; /* partitions that wait for durable names, in neither list */
 	struct sl_round round;
 
 	/* statistics, read by anybody */
 	_Atomic uint64_t writes, write_bytes, syncs, sync_failed, write_failed;
+	_Atomic uint32_t failed_parts; /* what they have not written keeps its memory */
+	_Atomic uint64_t stuck;        /* appends refused because there is no other memory */
 };
 
 /* append.c: what sync.c and writer.c share */
@@ -88,6 +92,9 @@ void sl_writer_submit_part(struct sl_store_writer *w, struct sl_part *p);
 void sl_writer_stripe_done(struct sl_store_writer *w, struct sl_stripe *st, int res);
 struct sl_stripe *sl_writer_open_stripe(struct sl_store_writer *w, struct sl_part *p, uint32_t len);
 void sl_writer_finish_stripe(struct sl_store_writer *w, struct sl_part *p);
+/* There is no stripe to be had before the next start: every chunk holds what a failed partition
+ * could not write. Asked when opening one did not work. */
+bool sl_writer_stuck(struct sl_store_writer *w);
 /* The segment goes to the housekeeper, who may delete it: no descriptor may name it any more. */
 void sl_writer_forget_tail(struct sl_store_writer *w, struct sl_part *p, const struct sl_seg *g);
 /* Writes out and syncs what a writer left behind, with plain calls. Control, no writer attached. */
@@ -98,6 +105,8 @@ void sl_round_slot_done(struct sl_store_writer *w, struct sl_round_part *rp, int
 void sl_round_sync_done(struct sl_store_writer *w, struct sl_round_part *rp, int res);
 void sl_round_journal_done(struct sl_store_writer *w, int res);
 uint64_t sl_round_due(const struct sl_store_writer *w);
+/* A held partition goes back to the lists, if its names are durable now or it has failed. */
+void sl_round_release(struct sl_store_writer *w, struct sl_part *p);
 /* writer.c */
 int sl_writer_init(struct sl_store_writer *w, struct sl_store *s, unsigned idx);
 void sl_writer_fini(struct sl_store_writer *w); /* accepts zeroed */
@@ -107,7 +116,8 @@ void sl_writer_fini(struct sl_store_writer *w); /* accepts zeroed */
 
 struct sl_stock { /* a file kept for its blocks */
 	char name[64];
-	int64_t old_max; /* highest offset it ever held */
+	char from[SL_PARTDIR_MAX]; /* the log directory it came from in this run, or empty */
+	int64_t old_max;           /* highest offset it ever held */
 	uint64_t bytes;
 };
 
@@ -116,13 +126,17 @@ struct sl_hk {
 	bool running;
 	_Atomic bool stop;
 	struct sl_waker waker;
-	struct sl_part *pending; /* to be tried again */
-	uint64_t next_retry_ns, next_retention_ns, next_checkpoint_ns;
+	struct sl_part
+		*pending; /* to be tried again: those that wait for space seldom, others soon */
+	uint64_t next_soon_ns, next_retry_ns, next_retention_ns, next_checkpoint_ns;
 	uint64_t spare_seq;
-	int64_t checkpoint_sum; /* of the last checkpoints: nothing moved, nothing written */
+	int64_t checkpoint_sum;        /* of the last checkpoints: nothing moved, nothing written */
+	uint64_t finished_bytes;       /* of segments, since the last checkpoints */
+	_Atomic uint64_t finished_max; /* more than that: checkpoints at once; tests lower it */
 	struct sl_stock stock[SL_STOCK_MAX];
 	unsigned stock_cnt;
-	struct sl_log_limit full_lines; /* a full disk must not fill a log */
+	struct sl_log_limit full_lines, failed_lines; /* a full disk must not fill a log */
+	uint64_t stuck_seen;
 };
 
 /* ---- the store ---------------------------------------------------------------------------------
@@ -140,7 +154,8 @@ struct sl_store {
 
 	pthread_rwlock_t topics_lock;
 	struct sl_topic **topic; /* sorted by name */
-	uint32_t topic_cnt, topic_cap, part_cnt;
+	uint32_t topic_cnt, topic_cap;
+	_Atomic uint32_t part_cnt;   /* the housekeeper looks without the lock */
 	pthread_mutex_t create_lock; /* topics file, journal growth, producer ids */
 	int64_t pid_next, pid_end;
 
@@ -184,6 +199,10 @@ SL_MUST_CHECK int sl_part_snapshot(struct sl_part *p, int64_t offset, const stru
 SL_MUST_CHECK int sl_hk_start(struct sl_store *s);
 void sl_hk_stop(struct sl_store *s); /* finishes what writers asked for; accepts not started */
 void sl_hk_tell(struct sl_part *p, uint32_t bits); /* bits for the writer; housekeeper only */
+/* extent.c: on the housekeeper's thread; they block. Errors as in sl_retention_room(), or of the
+ * disk. */
+SL_MUST_CHECK int sl_hk_extend(struct sl_part *p); /* the active segment, if it is short of room */
+SL_MUST_CHECK int sl_hk_spare(struct sl_part *p);  /* the next segment, if there is none */
 /* retention.c */
 void sl_retention_run(struct sl_store *s);
 /* 0 if `bytes` more fit into budget and file system, after eviction; -EAGAIN: soon, when what was
@@ -196,7 +215,7 @@ SL_MUST_CHECK int sl_checkpoints_store(struct sl_store *s, bool final);
 /* stock.c */
 void sl_stock_load(struct sl_store *s);
 bool sl_stock_put(struct sl_store *s, int dirfd, const char *name, int64_t old_max, uint64_t bytes);
-/* Moves a file whose offsets all lie below `base` to spare/<name>. Bytes of it, 0: none. */
+/* Moves a file whose offsets all lie below `base` to spare/<name>, durably. Its bytes, 0: none. */
 uint64_t sl_stock_take(struct sl_store *s, int64_t base, const char *name, int64_t *ret_old_max);
 bool sl_stock_drop(struct sl_store *s); /* false if there was nothing to drop */
 

@@ -16,8 +16,9 @@
 const uint32_t sl_stripe_bytes[SL_STRIPE_CLASSES] = {16u << 10,  32u << 10,  64u << 10, 128u << 10,
 						     256u << 10, 512u << 10, 1u << 20,  2u << 20};
 
-#define HDR_BYTES 4096u
-#define HUGETLBFS 0x958458f6
+#define HDR_BYTES   4096u
+#define HUGETLBFS   0x958458f6
+#define CLAIM_TRIES 1000000u
 
 _Static_assert(SL_STRIPE_ENDS >= SL_STORE_PARTS_MAX, "a record for each partition");
 _Static_assert(SL_BATCH_MAX_BYTES + SL_IO_BLOCK <= SL_STRIPE_CHUNK, "a batch fits behind a head");
@@ -91,6 +92,16 @@ static void plan(struct sl_shdr *h, unsigned writers, uint64_t bytes)
 	h->total = h->mem_off + (uint64_t)writers * h->units * SL_STRIPE_UNIT;
 }
 
+/* On hugetlbfs it ends with EINTR between two pages for whatever is pending, a notice of io_uring
+ * too. Pages that are there stay, so the next call gets further. */
+static int claim(int fd, uint64_t bytes)
+{
+	for (unsigned tries = 0; fallocate(fd, 0, 0, (off_t)bytes); tries++)
+		if (errno != EINTR || tries == CLAIM_TRIES)
+			return -errno;
+	return 0;
+}
+
 /* fallocate claims the memory now: a tmpfs that is too small is an error here, not a SIGBUS. */
 static int map_file(struct sl_arena *a, const char *tmp, struct sl_shdr *h)
 {
@@ -102,8 +113,8 @@ static int map_file(struct sl_arena *a, const char *tmp, struct sl_shdr *h)
 	int err = fstatfs(fd, &fs) ? -errno : 0;
 	if (!err && (uint64_t)fs.f_type == HUGETLBFS)
 		h->total = SL_ALIGN_UP(h->total, (uint64_t)fs.f_bsize);
-	if (!err && fallocate(fd, 0, 0, (off_t)h->total))
-		err = -errno;
+	if (!err)
+		err = claim(fd, h->total);
 	if (!err) {
 		a->map = mmap(NULL, h->total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
 			      0);
@@ -405,14 +416,28 @@ struct sl_stripe *sl_pool_alloc(struct sl_pool *p, uint32_t cls,
 }
 
 void sl_pool_each_old(struct sl_pool *p, uint32_t chunks,
-		      void (*fn)(struct sl_stripe *st, void *arg), void *arg)
+		      bool (*fn)(struct sl_stripe *st, void *arg), void *arg)
 {
-	for (uint32_t i = 0; i < SL_MIN(chunks, p->fifo_cnt); i++) {
+	for (uint32_t i = 0; i < p->fifo_cnt && chunks; i++) {
 		uint32_t c = p->fifo[(p->fifo_head + i) % p->chunks];
+		bool goes = true;
 		for (uint32_t k = 0; k < p->chunk[c].used; k++)
 			if (!taken_back(slot(p, c, k)))
-				fn(slot(p, c, k), arg);
+				goes = fn(slot(p, c, k), arg) && goes;
+		chunks -= goes;
 	}
+}
+
+bool sl_pool_stuck(struct sl_pool *p, bool (*fn)(const struct sl_stripe *st))
+{
+	for (uint32_t c = 0; c < p->chunks; c++) {
+		bool stuck = false;
+		for (uint32_t k = 0; k < p->chunk[c].used && !stuck; k++)
+			stuck = !taken_back(slot(p, c, k)) && fn(slot(p, c, k));
+		if (!stuck)
+			return false;
+	}
+	return true;
 }
 
 sl_sref sl_stripe_offer(struct sl_pool *p, struct sl_stripe *st)

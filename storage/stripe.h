@@ -206,9 +206,14 @@ void sl_arena_put_end(struct sl_arena *a, uint32_t i, const struct sl_send *e);
 struct sl_stripe *sl_pool_alloc(struct sl_pool *p, uint32_t cls,
 				bool (*reclaim)(struct sl_stripe *st, bool commit, void *arg),
 				void *arg);
-/* Calls fn for each stripe of the oldest chunks, `chunks` of them. The writer. */
+/*
+ * Calls fn for each stripe of the oldest chunks, until there were `chunks` of them of whose stripes
+ * it never said that one cannot go (false). The writer.
+ */
 void sl_pool_each_old(struct sl_pool *p, uint32_t chunks,
-		      void (*fn)(struct sl_stripe *st, void *arg), void *arg);
+		      bool (*fn)(struct sl_stripe *st, void *arg), void *arg);
+/* Whether fn says of a stripe in every chunk that it cannot go. The writer. */
+bool sl_pool_stuck(struct sl_pool *p, bool (*fn)(const struct sl_stripe *st));
 /* The stripe is set up: readers may pin it. Returns its reference. The writer. */
 sl_sref sl_stripe_offer(struct sl_pool *p, struct sl_stripe *st);
 

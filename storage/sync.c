@@ -7,10 +7,15 @@
  * all of that is done it syncs every file concerned and the journal. When all of that is done it
  * publishes `synced`. A failed write or sync fails its partition for good: the page that the
  * kernel could not write counts as clean afterwards, so a second sync proves nothing.
+ *
+ * A partition takes part only when the names of its segments are durable. Until then it is held,
+ * so that a directory that cannot be synced stops nobody else.
  */
 #include <errno.h>
 
 #include "store_int.h"
+
+#define OVERDUE_FIRST 16u /* of a round, for partitions that nobody waits for */
 
 /* ---- choosing ------------------------------------------------------------------------------ */
 
@@ -101,7 +106,7 @@ static void write_slot(struct sl_store_writer *w, struct sl_round_part *rp)
 	rp->slot_req = (struct sl_io_req){
 		.op = SL_IO_WRITE,
 		.kind = SL_RK_SLOT,
-		.fd = w->store->tail.fd,
+		.fd = w->journal_fd,
 		.buf = rp->slot,
 		.len = sl_tail_fill(&m, rp->slot),
 		.off = sl_tail_off(p->journal_slot, m.seq),
@@ -111,13 +116,59 @@ static void write_slot(struct sl_store_writer *w, struct sl_round_part *rp)
 	w->store->io->submit(w->io, &rp->slot_req);
 }
 
-static void add_part(struct sl_store_writer *w, struct sl_part *p)
+/* Every segment with records below the log end has a name that survives a power cut. */
+static bool names_durable(const struct sl_part *p)
+{
+	for (const struct sl_seg *g = p->closing; g; g = g->next_closing)
+		if (!(sl_seg_flags(g) & SL_SEG_DURABLE))
+			return false;
+	return sl_seg_flags(atomic_load_explicit(&p->active, memory_order_relaxed)) &
+	       SL_SEG_DURABLE;
+}
+
+/* It takes part again when the housekeeper says that its names are durable. */
+static void hold(struct sl_store_writer *w, struct sl_part *p, bool wanted)
+{
+	w->held += !p->held;
+	p->held = true;
+	p->held_want = p->held_want || wanted;
+}
+
+/* At the heads of the lists, with the time at which it came there first. */
+void sl_round_release(struct sl_store_writer *w, struct sl_part *p)
+{
+	bool failed = sl_part_state(p) == SL_PART_FAILED, wanted = p->held_want;
+
+	if (!p->held || (!failed && !names_durable(p)))
+		return;
+	p->held = p->held_want = false;
+	w->held--;
+	if (failed)
+		return;
+	if (wanted && !p->in_want) {
+		p->in_want = true;
+		p->want_next = w->want_head;
+		w->want_head = p;
+		w->want_tail = w->want_tail ? w->want_tail : p;
+	}
+	if (!p->in_dirty) {
+		p->in_dirty = true;
+		p->dirty_next = w->dirty_head;
+		w->dirty_head = p;
+		w->dirty_tail = w->dirty_tail ? w->dirty_tail : p;
+	}
+}
+
+static void add_part(struct sl_store_writer *w, struct sl_part *p, bool wanted)
 {
 	struct sl_round_part *rp = &w->round.part[w->round.cnt];
 
-	if (sl_part_state(p) == SL_PART_FAILED)
+	if (p->round || sl_part_state(p) == SL_PART_FAILED)
 		return;
-	SL_ASSERT(!p->round);
+	if (!names_durable(p)) {
+		hold(w, p, wanted);
+		return;
+	}
 	w->round.cnt++;
 	rp->p = p;
 	rp->seg = atomic_load_explicit(&p->active, memory_order_relaxed);
@@ -136,17 +187,19 @@ static void begin(struct sl_store_writer *w, uint64_t now)
 
 	r->cnt = 0;
 	r->journal_failed = false;
+	/* overdue ones first, but not many: else they starve where more than a round's worth of
+	 * partitions is always wanted */
+	while (r->cnt < OVERDUE_FIRST && dirty_due(w) <= now)
+		add_part(w, pop_dirty(w), false);
 	while (wanted && w->want_head && r->cnt < SL_ROUND_PARTS) {
 		struct sl_part *p = pop_want(w);
 		unlink_dirty(w, p);
-		add_part(w, p);
+		add_part(w, p, true);
 	}
 	if (!w->want_head)
 		w->want_bytes = 0;
-	while (r->cnt < SL_ROUND_PARTS && dirty_due(w) <= now) {
-		struct sl_part *p = pop_dirty(w);
-		add_part(w, p);
-	}
+	while (r->cnt < SL_ROUND_PARTS && dirty_due(w) <= now)
+		add_part(w, pop_dirty(w), false);
 	if (r->cnt)
 		r->phase = SL_ROUND_WRITE;
 }
@@ -161,22 +214,13 @@ void sl_round_slot_done(struct sl_store_writer *w, struct sl_round_part *rp, int
 	}
 }
 
-/* Every segment that holds records of this round has a name that survives a power cut. */
-static bool names_durable(const struct sl_round_part *rp)
-{
-	for (const struct sl_seg *g = rp->p->closing; g && g != rp->seg; g = g->next_closing)
-		if (!(sl_seg_flags(g) & SL_SEG_DURABLE))
-			return false;
-	return sl_seg_flags(rp->seg) & SL_SEG_DURABLE;
-}
-
 static bool part_written(struct sl_round_part *rp)
 {
 	if (sl_part_state(rp->p) == SL_PART_FAILED)
 		rp->failed = true;
 	if (!rp->slot_done || rp->block_busy)
 		return false;
-	return rp->failed || (rp->p->written_abs >= rp->target_abs && names_durable(rp));
+	return rp->failed || rp->p->written_abs >= rp->target_abs;
 }
 
 /* ---- syncing ------------------------------------------------------------------------------- */
@@ -281,7 +325,7 @@ unsigned sl_round_poll(struct sl_store_writer *w, uint64_t now_ns)
 		for (unsigned i = 0; i < r->cnt; i++)
 			if (!r->part[i].failed)
 				sync_part(w, &r->part[i]);
-		sync_fd(w, &r->journal_req, w->store->tail.fd, SL_RK_JOURNAL, NULL);
+		sync_fd(w, &r->journal_req, w->journal_fd, SL_RK_JOURNAL, NULL);
 		r->phase = SL_ROUND_SYNC;
 		return moved + 1;
 	}

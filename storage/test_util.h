@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,63 @@ static inline void tu_rmtree(const char *path)
 	nftw(path, tu_rm, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/*
+ * Directories of tests bear the pid of their process. What a failed test leaves goes when its
+ * process ends, and what a killed one leaves goes when the next test begins; SL_TEST_KEEP=1 keeps
+ * the former to be looked at.
+ */
+#define TU_DIRS_MAX 64
+static struct {
+	char path[TU_DIRS_MAX][256];
+	unsigned cnt;
+	pid_t pid;
+} tu_dirs;
+
+static void tu_leave(void)
+{
+	for (unsigned i = 0; i < tu_dirs.cnt && tu_dirs.pid == getpid(); i++)
+		if (!getenv("SL_TEST_KEEP"))
+			tu_rmtree(tu_dirs.path[i]);
+}
+
+/* Below `base`, entries "<prefix><pid>..." whose process is gone. */
+static inline void tu_sweep(const char *base, const char *prefix)
+{
+	DIR *d = opendir(base);
+	struct dirent *e;
+	char path[600];
+
+	while (d && (e = readdir(d))) {
+		char *end;
+		if (strncmp(e->d_name, prefix, strlen(prefix)))
+			continue;
+		long pid = strtol(e->d_name + strlen(prefix), &end, 10);
+		if (pid <= 0 || (*end != '-' && *end != '.') || kill((pid_t)pid, 0) == 0 ||
+		    errno != ESRCH)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
+		tu_rmtree(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Makes "<base>/<prefix><pid>-XXXXXX", which goes with this process at the latest. */
+static inline void tu_mkdir(char *buf, size_t cap, const char *base, const char *prefix)
+{
+	SL_ASSERT(buf);
+	tu_sweep(base, prefix);
+	snprintf(buf, cap, "%s/%s%d-XXXXXX", base, prefix, (int)getpid());
+	assert_non_null(mkdtemp(buf));
+	if (tu_dirs.pid != getpid()) {
+		tu_dirs.pid = getpid();
+		tu_dirs.cnt = 0;
+		atexit(tu_leave);
+	}
+	if (tu_dirs.cnt < TU_DIRS_MAX)
+		snprintf(tu_dirs.path[tu_dirs.cnt++], sizeof(tu_dirs.path[0]), "%s", buf);
+}
+
 static int64_t tu_now(void *arg)
 {
 	return ((struct tu *)arg)->now_ms;
@@ -63,8 +121,7 @@ static int64_t tu_now(void *arg)
 static inline void tu_init(struct tu *t, const char *base, const char *io)
 {
 	memset(t, 0, sizeof(*t));
-	snprintf(t->dir, sizeof(t->dir), "%s/slt-store-XXXXXX", base ? base : ".");
-	assert_non_null(mkdtemp(t->dir));
+	tu_mkdir(t->dir, sizeof(t->dir), base ? base : ".", "slt-store-");
 	snprintf(t->data, sizeof(t->data), "%s/data", t->dir);
 	snprintf(t->shm, sizeof(t->shm), "%s/shm", t->dir);
 	assert_int_equal(mkdir(t->shm, 0700), 0);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "platform/base/log.h"
 #include "store_int.h"
 
 /* ---- finding ------------------------------------------------------------------------------- */
@@ -173,6 +174,7 @@ static int create(struct sl_store *s, const char *name, uint32_t parts,
 		err = make_partition(s, t, (int32_t)i);
 	if (!err)
 		err = sync_part_dirs(s, t);
+	bool stored = !err;
 	if (!err)
 		err = sl_topics_store(s, t);
 	if (!err) {
@@ -181,6 +183,9 @@ static int create(struct sl_store *s, const char *name, uint32_t parts,
 		pthread_rwlock_unlock(&s->topics_lock);
 	}
 	if (err) {
+		if (stored && sl_topics_store(s, NULL)) /* it may stand there all the same */
+			sl_log(SL_LOG_WARN, "storage",
+			       "topic %s: not made, but the next start may bring it", name);
 		s->tail.parts = slots; /* theirs for the next topic */
 		remove_files(s, t);
 		sl_topic_free(t);

@@ -23,9 +23,14 @@ int sl_writer_init(struct sl_store_writer *w, struct sl_store *s, unsigned idx)
 	w->idx = idx;
 	w->pool = &s->arena.pool[idx];
 	w->ctr = s->cfg.counters ? &s->cfg.counters->writer[idx] : &w->own_ctr;
+	w->journal_fd = -1;
 	w->efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->efd < 0)
 		return -errno;
+	bool direct = s->tail.direct;
+	w->journal_fd = s->io->open(s->dir.state_fd, SL_TAIL_FILE, false, &direct);
+	if (w->journal_fd < 0)
+		return w->journal_fd;
 	int err = sl_spsc_init(&w->to_hk, SL_STORE_PARTS_MAX);
 	if (!err)
 		err = sl_spsc_init(&w->from_hk, SL_STORE_PARTS_MAX);
@@ -46,6 +51,8 @@ void sl_writer_fini(struct sl_store_writer *w)
 {
 	if (w->efd > 0)
 		close(w->efd);
+	if (w->journal_fd > 0)
+		close(w->journal_fd);
 	sl_spsc_fini(&w->to_hk);
 	sl_spsc_fini(&w->from_hk);
 	free(w->round.mem);
@@ -138,6 +145,7 @@ static unsigned hear_hk(struct sl_store_writer *w)
 		uint32_t bits = atomic_exchange_explicit(&p->to_wr, 0, memory_order_acq_rel);
 		if (bits & SL_WR_ROLL)
 			roll_for_retention(w, p);
+		sl_round_release(w, p);
 		sl_writer_submit_part(w, p);
 		n++;
 	}
@@ -206,8 +214,8 @@ int sl_store_writer_drain(struct sl_store_writer *w, uint64_t deadline_ns)
 		uint64_t now = sl_clock_mono_ns();
 		if (sl_store_poll(w, now))
 			continue;
-		if (!w->dirty_head && !w->want_head && w->round.phase == SL_ROUND_IDLE &&
-		    !w->inflight)
+		if (!w->dirty_head && !w->want_head && !w->held &&
+		    w->round.phase == SL_ROUND_IDLE && !w->inflight)
 			break;
 		if (now >= deadline_ns) {
 			err = -ETIMEDOUT;
@@ -233,8 +241,12 @@ void sl_store_writer_detach(struct sl_store_writer *w)
 			nap(w);
 	}
 	for (unsigned i = 0; i < w->round.cnt; i++) {
-		w->round.part[i].p->round = NULL;
-		sl_writer_dirty(w, w->round.part[i].p);
+		struct sl_part *p = w->round.part[i].p;
+		p->round = NULL;
+		/* what its slot says was never published: the next one takes its place, so that the
+		 * other slot stays as it is */
+		p->journal_seq--;
+		sl_writer_dirty(w, p);
 	}
 	w->round.cnt = 0;
 	w->round.phase = SL_ROUND_IDLE;
