@@ -185,6 +185,12 @@ void sl_dp_housekeep(struct sl_dataplane *dp)
 	sl_dp_refresh_topics(dp);
 }
 
+void sl_dp_read_losses(struct sl_dataplane *dp)
+{
+	for (uint32_t i = 0; i < dp->ports; i++)
+		sl_port_read_losses(dp->port[i].port);
+}
+
 unsigned sl_dp_ports(struct sl_dataplane *dp, struct sl_dp_port_status *ret, unsigned n)
 {
 	n = SL_MIN(n, dp->ports);

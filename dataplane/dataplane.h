@@ -36,6 +36,9 @@ void sl_dp_free(struct sl_dataplane *dp); /* accepts NULL */
 
 /* Reads the back ends' loss counters into the counter file; about once a second. Control. */
 void sl_dp_housekeep(struct sl_dataplane *dp);
+/* Reads them now: before a ledger is shown, which would otherwise miss the losses of up to a
+ * second. Any thread but lcores, while the data plane exists. */
+void sl_dp_read_losses(struct sl_dataplane *dp);
 
 struct sl_dp_port_status {
 	const char *name;

@@ -172,6 +172,7 @@ static void assemble_port(struct sl_dataplane *dp, struct assembly *a, uint32_t 
 	a->port[nth] = (struct sl_ingest_port){
 		.eth_id = sl_port_id(p->port),
 		.fd = -1, /* known once the port has started */
+		.ring = sl_port_ring(p->port),
 		.patient = !strcmp(sl_port_backend(p->port), "pcap"),
 		.paced = dp->config->port[i].pace_capture,
 		.port = p->port,

@@ -100,6 +100,8 @@ int sl_ingest_watch(struct sl_ingest *g, uint32_t nth, int fd)
 {
 	SL_ASSERT(nth < g->ports);
 	g->port[nth].fd = fd;
+	if (g->port[nth].ring)
+		sl_idle_naps(&g->idle, g->port[nth].ring, g->ob.linger_ns);
 	return fd >= 0 ? sl_idle_add_fd(&g->idle, fd) : 0;
 }
 
@@ -415,7 +417,10 @@ static void rest(struct sl_ingest *g)
 {
 	g->tsc_at = 0;
 	read_clock(g);
-	close_early(g);
+	uint64_t nap =
+		g->starving ? 0 : sl_idle_nap_ns(&g->idle, g->now_ns, sl_ctr_get(&g->ctr->rx));
+	if (!nap)
+		close_early(g);
 	sl_idle_arm(&g->idle);
 	if (g->starving)
 		sl_waker_arm(&g->starved);
@@ -424,6 +429,8 @@ static void rest(struct sl_ingest *g)
 	if (atomic_load_explicit(&g->stop, memory_order_seq_cst) ||
 	    (g->starving && patience(g) > 0) || ns == 0)
 		sl_idle_disarm(&g->idle);
+	else if (nap)
+		sl_idle_nap(&g->idle, SL_MIN(ns, nap));
 	else
 		sl_idle_wait(&g->idle, ns);
 	atomic_store_explicit(&g->starved.armed, 0, memory_order_relaxed);

@@ -12,6 +12,9 @@
  * SL_INGEST_EARLY_PER_S batches a second and SL_INGEST_EARLY_BURST at once
  * (docs/decisions/0033-idle-close.md).
  *
+ * While many frames come it naps instead, for a fraction of what the devices' rings hold and of the
+ * linger (idle.h), and closes nothing early.
+ *
  * A writer is rung at the end of the turn in which it was given something. One that shares the
  * lcore's CPU is rung for several batches together: after SL_INGEST_NEAR_BATCHES or
  * SL_INGEST_NEAR_US, and at once when there is nothing else to do
@@ -43,6 +46,7 @@ struct sl_ingest;
 struct sl_ingest_port {
 	uint16_t eth_id; /* DPDK port, queue 0 */
 	int fd;          /* readable when frames wait; -1: none */
+	uint32_t ring;   /* frames that its device holds while nobody polls; 0: as many as come */
 	bool patient;
 	bool paced;                 /* frames are due when the capture says so (pace.h) */
 	const struct sl_port *port; /* asked for its end; NULL: it has none */

@@ -39,6 +39,7 @@ struct opt {
 	bool patient, spin;
 	uint64_t linger_ns;
 	uint64_t near;
+	uint32_t ring;
 };
 
 static struct fix *make(const struct opt *o)
@@ -66,7 +67,8 @@ static struct fix *make(const struct opt *o)
 		assert_int_equal(sl_writer_new(&wc, &f->writer[w]), 0);
 		waker[w] = sl_writer_waker(f->writer[w]);
 	}
-	struct sl_ingest_port p = {.eth_id = port, .fd = -1, .patient = o->patient, .cls = f->cls};
+	struct sl_ingest_port p = {
+		.eth_id = port, .fd = -1, .ring = o->ring, .patient = o->patient, .cls = f->cls};
 	struct sl_ingest_listener il = {.decoder = sl_decoder_for(o->protocol),
 					.key = {o->key, 2, 3},
 					.headers = o->headers};
@@ -560,10 +562,9 @@ static void nothing_sleeps_through(SL_UNUSED void **st)
 	unmake(f);
 }
 
-static void many_on_threads(SL_UNUSED void **st)
+static void many_with(const struct opt *o)
 {
-	struct fix *f = make(
-		&(struct opt){.protocol = SL_PROTO_RAW, .linger_ns = 1000000, .batches = 1024});
+	struct fix *f = make(o);
 	struct sl_rng r = sl_rng_from(sl_test_seed());
 	struct threads t;
 	struct tf fr;
@@ -595,6 +596,18 @@ static void many_on_threads(SL_UNUSED void **st)
 		ts_walk(&f->topic->part[p], order_of, &last);
 	}
 	unmake(f);
+}
+
+static void many_on_threads(SL_UNUSED void **st)
+{
+	many_with(&(struct opt){.protocol = SL_PROTO_RAW, .linger_ns = 1000000, .batches = 1024});
+}
+
+/* The same with naps. */
+static void many_with_naps(SL_UNUSED void **st)
+{
+	many_with(&(struct opt){
+		.protocol = SL_PROTO_RAW, .linger_ns = 1000000, .batches = 1024, .ring = 8192});
 }
 
 static void stop_counts_what_is_left(SL_UNUSED void **st)
@@ -678,6 +691,7 @@ int main(void)
 		cmocka_unit_test(busy_store_keeps_order),
 		cmocka_unit_test(nothing_sleeps_through),
 		cmocka_unit_test(many_on_threads),
+		cmocka_unit_test(many_with_naps),
 		cmocka_unit_test(stop_counts_what_is_left),
 		cmocka_unit_test(writer_that_cannot_attach),
 		cmocka_unit_test(drain_outcome),

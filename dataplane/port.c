@@ -301,6 +301,22 @@ void sl_port_housekeep(struct sl_port *p)
 	(void)sl_nsctl_call(p->ns, housekeep_here, &j);
 }
 
+static int losses_here(void *arg)
+{
+	struct sl_port *p = ((struct job *)arg)->p;
+
+	if (p->started)
+		read_losses(p);
+	return 0;
+}
+
+void sl_port_read_losses(struct sl_port *p)
+{
+	struct job j = {.p = p};
+
+	(void)sl_nsctl_call(p->ns, losses_here, &j);
+}
+
 /* ---- accessors ------------------------------------------------------------------------------- */
 
 uint16_t sl_port_id(const struct sl_port *p)
@@ -311,6 +327,11 @@ uint16_t sl_port_id(const struct sl_port *p)
 int sl_port_fd(const struct sl_port *p)
 {
 	return p->fd;
+}
+
+uint32_t sl_port_ring(const struct sl_port *p)
+{
+	return p->ops->ring;
 }
 
 bool sl_port_trusts_partial_csum(const struct sl_port *p)

@@ -53,6 +53,8 @@ uint16_t sl_port_id(const struct sl_port *p); /* DPDK port id */
  * sl_port_housekeep() clears the condition.
  */
 int sl_port_fd(const struct sl_port *p);
+/* Frames that the device holds while nobody polls; 0: they wait elsewhere (pcap). */
+uint32_t sl_port_ring(const struct sl_port *p);
 bool sl_port_trusts_partial_csum(const struct sl_port *p); /* checksum: auto on veth, tap; trust */
 bool sl_port_trusts_all_csum(const struct sl_port *p);
 bool sl_port_done(const struct sl_port *p); /* pcap at its end (replay once) */
@@ -62,5 +64,8 @@ bool sl_port_link(const struct sl_port *p); /* as of the last sl_port_housekeep(
 bool sl_port_loss_exact(const struct sl_port *p);
 /* Reads losses, link state and removal into the counters. Control, about once a second. */
 void sl_port_housekeep(struct sl_port *p);
+/* Reads losses only, so that whoever reads the counters next sees what is lost by now. Any thread
+ * that may call sl_nsctl_call(). */
+void sl_port_read_losses(struct sl_port *p);
 
 #endif

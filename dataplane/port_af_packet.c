@@ -23,6 +23,7 @@
 #define FRAMES_PER_BLOCK 16          /* a multiple of 256 times 16 is whole pages */
 #define RING_BYTES       (16u << 20) /* 8,192 frames at an MTU of 1,500: 160 ms at 50,000/s */
 #define MTU_MAX          9600
+#define FRAME_LARGEST    9728 /* frame_size(MTU_MAX) */
 
 /* Longer frames (the loopback's MTU is 65,536) arrive cut, and count as bad[truncated]. */
 static uint32_t frame_size(uint32_t mtu)
@@ -143,6 +144,7 @@ const struct sl_port_ops sl_port_af_packet = {
 	.interface = true,
 	.quiet = true,
 	.descriptors = 512, /* not used by the driver: its ring is in the arguments */
+	.ring = RING_BYTES / FRAME_LARGEST,
 	.needs = packet_needs,
 	.prepare = packet_prepare,
 	.ready = packet_ready,

@@ -241,6 +241,7 @@ const struct sl_port_ops sl_port_af_xdp = {
 	.interface = true,
 	.quiet = true,
 	.descriptors = FILL_RING,
+	.ring = FILL_RING,
 	.needs = xdp_needs,
 	.prepare = xdp_prepare,
 	.ready = xdp_ready,

@@ -28,6 +28,7 @@ struct sl_port_ops {
 	bool interface;       /* there is a network interface, seen by netlink, before open */
 	bool quiet;           /* the kernel sees ingest datagrams too: hold their ports */
 	uint16_t descriptors; /* of the RX queue */
+	uint32_t ring;        /* frames that wait while nobody polls, at least; 0: no bound */
 
 	/* Data room and mbufs held; `link` is NULL without an interface. */
 	int (*needs)(const struct sl_cfg_port *cfg, const struct sl_nl_link *link,

@@ -90,6 +90,7 @@ static int pci_losses(struct sl_port *p, struct sl_port_losses *ret_l)
 const struct sl_port_ops sl_port_pci = {
 	.name = "pci",
 	.descriptors = 1024,
+	.ring = 1024,
 	.needs = pci_needs,
 	.prepare = pci_prepare,
 	.ready = pci_ready,

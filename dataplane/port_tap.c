@@ -22,6 +22,7 @@
 #define MTU_DEFAULT 1500
 #define MTU_MAX     9600
 #define ROOM_MIN    2048
+#define TAP_QUEUE   1000 /* frames: the kernel's length of an Ethernet interface's queue */
 
 static int tap_needs(const struct sl_cfg_port *cfg, const struct sl_nl_link *link,
 		     uint32_t *ret_room, uint32_t *ret_mbufs, char *err, size_t errlen)
@@ -136,6 +137,7 @@ const struct sl_port_ops sl_port_tap = {
 	.name = "tap",
 	.driver = "net_tap",
 	.descriptors = 1,
+	.ring = TAP_QUEUE,
 	.needs = tap_needs,
 	.prepare = tap_prepare,
 	.ready = tap_ready,

@@ -201,6 +201,7 @@ void sl_gateway_metrics(struct sl_gateway *g, FILE *f)
 {
 	struct sl_ledger l;
 
+	sl_dp_read_losses(g->dp);
 	sl_ledger_snapshot(g->counters, SNAPSHOT_TRIES, &l);
 	sl_prom_family(f, "sluice_build_info", SL_PROM_GAUGE, "Always 1.");
 	sl_prom_u64(f, "sluice_build_info", (const struct sl_prom_label[]){{"version", SL_VERSION}},

@@ -222,6 +222,7 @@ json_t *sl_gateway_status(struct sl_gateway *g)
 	json_t *doc = json_object(), *topics = json_array(), *rates;
 	struct sl_ledger l;
 
+	sl_dp_read_losses(g->dp);
 	sl_ledger_snapshot(g->counters, SNAPSHOT_TRIES, &l);
 	sl_store_topics(g->store, topic_json, topics);
 	json_object_set_new(doc, "gateway", json_string(g->config->gateway.id));

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from slbench import corpus, daemon, host, table  # noqa: E402
+from slbench import corpus, daemon, host, p2, table  # noqa: E402
 
 SEGCOUNT = None
 
@@ -136,6 +136,34 @@ class Window(unittest.TestCase):
         self.assertAlmostEqual(seconds, 1.1)
         with self.assertRaises(host.BenchError):
             daemon.rate_in_window(count, 2.5)
+
+
+class Losses(unittest.TestCase):
+    SNMP = ("Ip: Forwarding DefaultTTL\nIp: 1 64\n"
+            "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors\nUdp: 900 0 {} 0 {} 0\n"
+            "UdpLite: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors\nUdpLite: 0 0 7 0 7 0\n")
+    VETH = "NIC statistics:\n     peer_ifindex: 2\n     rx_queue_0_drops: 9\n     tx_queue_0_xdp_xmit: {}\n" \
+           "     tx_queue_0_xdp_xmit_errors: {}\n"
+
+    def test_each_counter_by_its_name(self):
+        for want, sent, taken, full in (({}, 1000, 1000, 0), ({"veth_queue": 4}, 1000, 996, 4),
+                                        ({"generator": 1}, 1000, 999, 0),
+                                        ({"generator": 2, "veth_queue": 3}, 1000, 995, 3)):
+            self.assertEqual(p2.lost_before(sent, self.VETH.format(taken, full)), want)
+        self.assertEqual(p2.lost_by_socket(self.SNMP.format(0, 0)), {})
+        self.assertEqual(p2.lost_by_socket(self.SNMP.format(6, 5)), {"socket_buffer": 5, "udp_errors": 1})
+
+    def test_what_nobody_counted(self):
+        self.assertEqual(p2.unnamed(1000, 990, {"veth_queue": 4, "lost_by_device": 6}), 0)
+        self.assertEqual(p2.unnamed(1000, 990, {"veth_queue": 4}), 6)
+        self.assertEqual(p2.unnamed(1000, 990, {"veth_queue": 4, "lost_by_device": 8}), -2)
+        row = table.Row("P2", "x", "u", "rsyslog", ("<=", 0.1))
+        row.values, row.base = [1], [20]
+        run = {"delivered": 0.99, "lost": {"veth_queue": 4}, "unnamed": 0}
+        p2._remember(row, {"sluiced": run, "rsyslog": run}, "rsyslog")
+        self.assertTrue(row.result()["pass"])
+        p2._remember(row, {"sluiced": {**run, "unnamed": 6}}, "rsyslog")
+        self.assertIsNone(row.result()["pass"])
 
 
 class Corpus(unittest.TestCase):

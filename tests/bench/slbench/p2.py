@@ -3,8 +3,12 @@
 
 One generator for all (BPF live frames, CPU 0, where the softirqs run too); receivers on CPU 1.
 CPU is what the scheduler charged to all threads of the receiving process, empty polls included;
-softirq time lies with the sender's core for everybody and is left out for everybody."""
+softirq time lies with the sender's core for everybody and is left out for everybody.
 
+Whatever was sent and is not stored is looked for in every counter on the way and named by it; what
+no counter of ours names voids our row."""
+
+import re
 import time
 from statistics import median
 
@@ -42,9 +46,13 @@ class _SluicedReceiver:
         self.d.stop()
         return self.d.verify(BYTES)["records"]
 
+    def lost(self):
+        return refused(self.last)
+
 
 class _PeerReceiver:
     def __init__(self, ctx, link, which):
+        self.ns = link.rx_ns
         self.start = lambda: getattr(ctx.peers, which)(link.rx_ns, link.address, 5514)
 
     def __enter__(self):
@@ -61,6 +69,39 @@ class _PeerReceiver:
     def finish(self):
         return self.r.finish()
 
+    def lost(self):
+        return lost_by_socket(host.run("ip", "netns", "exec", self.ns, "cat", "/proc/net/snmp"))
+
+
+def _sum(text, pattern):
+    return sum(int(n) for n in re.findall(pattern, text))
+
+
+def lost_before(sent, veth):
+    """What was lost between the generator and the receiver's end of the link, by name; `veth` is what
+    `ethtool -S` says of the sending end. (No queue of a CPU lies between: veth's NAPI delivers.)"""
+    taken, full = _sum(veth, r"tx_queue_\d+_xdp_xmit: (\d+)"), _sum(veth, r"tx_queue_\d+_xdp_xmit_errors: (\d+)")
+    out = {"generator": sent - taken - full, "veth_queue": full}
+    return {k: n for k, n in out.items() if n}
+
+
+def lost_by_socket(snmp):
+    """What the kernel's UDP lost in a namespace, from its /proc/net/snmp."""
+    head, udp = re.search(r"^Udp: ([A-Z].*)\nUdp: (.*)", snmp, re.M).groups()
+    row = dict(zip(head.split(), map(int, udp.split())))
+    out = {"socket_buffer": row["RcvbufErrors"], "udp_errors": row["InErrors"] - row["RcvbufErrors"]}
+    return {k: n for k, n in out.items() if n}
+
+
+def _names(run):
+    lost = {**run["lost"], "unnamed": run["unnamed"]}
+    return "".join(f", {k} {n}" for k, n in lost.items() if n)
+
+
+def unnamed(sent, stored, lost):
+    """Datagrams that are neither stored nor counted as lost by anybody."""
+    return sent - stored - sum(lost.values())
+
 
 def one_run(ctx, make, rate, seconds):
     """CPU µs per record and records/s in the middle of a run, and the share that arrived at all."""
@@ -76,11 +117,12 @@ def one_run(ctx, make, rate, seconds):
             g.out.flush()
             sent = host.json_of(g.tail())["sent"]
         stored = r.finish()
-        lost = refused(r.last) if isinstance(r, _SluicedReceiver) else {}
+        lost = lost_before(sent, host.run("ip", "netns", "exec", link.tx_ns, "ethtool", "-S", link.tx))
+        lost.update(r.lost())
     if n1 <= n0:
         raise host.BenchError("nothing arrived")
     return {"cpu": (c1 - c0) * 1e6 / (n1 - n0), "rate": (n1 - n0) / (t1 - t0), "busy": (c1 - c0) / (t1 - t0),
-            "delivered": stored / sent, "sent": sent, "lost": lost}
+            "delivered": stored / sent, "sent": sent, "lost": lost, "unnamed": unnamed(sent, stored, lost)}
 
 
 def run(ctx):
@@ -107,7 +149,7 @@ def run(ctx):
             _take(got, full if not rate else None, cost if not rate else equal)
             ctx.say(f"P2 {i + 1}/{ctx.runs} {'full' if not rate else 'equal'}: " + ", ".join(
                 f"{n} {x['rate'] / 1e6:.3f} M/s, {x['cpu']:.3f} us/record, {x['delivered'] * 100:.2f} % stored"
-                for n, x in got.items()))
+                f"{_names(x)}" for n, x in got.items()))
     out = [*full.values(), *cost.values(), *equal.values()]
     for row in out:
         if "sluiced" in failed:
@@ -139,8 +181,11 @@ def _remember(row, got, n):
     for who, key in (("sluiced", "delivered"), (n, "baseline_delivered")):
         if who in got:
             row.extra.setdefault(key, []).append(round(got[who]["delivered"], 5))
-    if "sluiced" in got and got["sluiced"]["lost"]:
-        row.extra["refused"] = got["sluiced"]["lost"]
+    for who, key in (("sluiced", "lost"), (n, "baseline_lost")):
+        if who in got:
+            row.extra.setdefault(key, []).append({**got[who]["lost"], "unnamed": got[who]["unnamed"]})
+    if "sluiced" in got and got["sluiced"]["unnamed"]:
+        row.cannot(f"{got['sluiced']['unnamed']} datagrams are neither stored nor counted as lost by anybody")
 
 
 def _note_delivery(row):
