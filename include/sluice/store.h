@@ -224,28 +224,92 @@ const char *sl_store_cluster_id(const struct sl_store *s); /* 22 characters, fro
  */
 
 /*
- * Creates topic and partition files. -EINVAL: bad name, count or setting; -EEXIST; -ENOSPC;
- * -EMFILE: SL_STORE_TOPICS_MAX or _PARTS_MAX. Control or worker thread; blocks; any number of
- * threads may call at once.
+ * A topic's settings have two layers, so that the config file and an admin's changes do not fight:
+ * `base`, what the file (or the broker's defaults) says, given anew at each start, and `own`, what
+ * was set for this topic through the Kafka port, which is kept in <data>/state/topics and wins,
+ * setting by setting, until it is deleted there. What is in force is base with own over it.
+ * A `set` mask has the bit of each setting that was named (platform/base/topic_cfg.h).
+ */
+struct sl_topic_layers {
+	struct sl_topic_cfg base, own;
+	uint32_t base_set; /* named for this topic by the config file */
+	uint32_t own_set;  /* named through the Kafka port */
+};
+
+/*
+ * References: whoever finds a topic holds a reference and gives it back with sl_topic_put(). While
+ * it is held, the topic and its partitions stay valid memory, also when the topic is deleted
+ * meanwhile: then every partition's state is SL_PART_DELETED, reads give -ENOENT, appends -ENOENT.
+ */
+
+/*
+ * Creates topic and partition files. `layers` NULL: Kafka's defaults. -EINVAL: bad name, count or
+ * setting; -EEXIST; -ENOSPC; -EMFILE: SL_STORE_TOPICS_MAX or _PARTS_MAX. *ret_topic (may be NULL)
+ * is referenced. Control or worker thread; blocks; any number of threads may call at once.
  */
 SL_MUST_CHECK int sl_store_topic_create(struct sl_store *s, const char *name, uint32_t partitions,
-					const struct sl_topic_cfg *cfg,
+					const struct sl_topic_layers *layers,
 					struct sl_topic **ret_topic);
-/* Borrowed until the topic is deleted and all readers have let go; NULL if unknown. Any thread
- * that is not an lcore; takes a short lock. */
+/* Referenced; NULL if unknown. Any thread that is not an lcore; takes a short lock. */
 struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_t len);
-/* Calls fn for every topic in the order of names under a read lock; fn must not call back in. */
+struct sl_topic *sl_store_topic_by_id(struct sl_store *s, const uint8_t id[16]);
+struct sl_topic *sl_topic_ref(struct sl_topic *t); /* one more; any thread that holds one */
+void sl_topic_put(struct sl_topic *t);             /* accepts NULL; any thread but lcores */
+/*
+ * The topic is gone when this returns, durably: not found any more, its name free for another with
+ * another id. Its directories are renamed as Kafka does (<topic>-<n>.<hex>-delete) and removed by
+ * the housekeeper once writers and readers have let go. -ENOENT: it was deleted already. Control
+ * or worker; blocks.
+ */
+SL_MUST_CHECK int sl_store_topic_delete(struct sl_store *s, struct sl_topic *t);
+/* Grows to `total` partitions, durable on return. -EINVAL: not more than now, or beyond
+ * SL_PARTITIONS_MAX; -EMFILE; -ENOSPC; -ENOENT. Control or worker; blocks. */
+SL_MUST_CHECK int sl_store_partitions_add(struct sl_store *s, struct sl_topic *t, uint32_t total);
+/* Moves with every topic made, deleted or grown: who caches topics looks again when it does. Any
+ * thread. */
+uint64_t sl_store_generation(const struct sl_store *s);
+/* Calls fn for every topic in the order of names under a read lock; fn must not call back in, and
+ * takes a reference if it keeps one. */
 void sl_store_topics(struct sl_store *s, int (*fn)(struct sl_topic *t, void *arg), void *arg);
 const char *sl_topic_name(const struct sl_topic *t);
 const uint8_t *sl_topic_id(const struct sl_topic *t); /* 16 bytes */
+/* May grow, never shrinks. Any thread. */
 uint32_t sl_topic_partitions(const struct sl_topic *t);
-/* NULL if id is out of range. Any thread. */
+/* NULL if id is out of range. Valid while the topic is referenced. Any thread. */
 struct sl_part *sl_topic_part(const struct sl_topic *t, int32_t id);
-/* Copies the settings in force. Any thread. */
+/* Copies the settings in force; or their layers. Any thread. */
 void sl_topic_cfg_get(const struct sl_topic *t, struct sl_topic_cfg *ret_cfg);
-/* Replaces the settings, durable when it returns. Control or worker; blocks. */
-SL_MUST_CHECK int sl_store_topic_cfg_set(struct sl_store *s, struct sl_topic *t,
-					 const struct sl_topic_cfg *cfg);
+void sl_topic_layers_get(const struct sl_topic *t, struct sl_topic_layers *ret_layers);
+/* What the file says now; kept in memory only. -EINVAL. Control, at start. */
+SL_MUST_CHECK int sl_topic_base_set(struct sl_topic *t, const struct sl_topic_cfg *base,
+				    uint32_t base_set);
+/*
+ * Replaces the topic's own layer, durable when it returns, in force at once: retention with its
+ * next run (which this asks for), segment size and time with the next append, the rest with the
+ * next Produce. -EINVAL, -ENOENT, -EIO. Control or worker; blocks.
+ */
+SL_MUST_CHECK int sl_store_topic_own_set(struct sl_store *s, struct sl_topic *t,
+					 const struct sl_topic_cfg *own, uint32_t own_set);
+
+/*
+ * Kafka's DeleteRecords: log start moves up to `offset` (-1: high watermark), durable on return,
+ * and may lie within a batch; whole segments below it go. *ret_start: log start afterwards, which
+ * is also success if it was beyond already. -ERANGE: beyond the high watermark; -ENOENT; -EIO: the
+ * partition or the checkpoint failed; -ETIMEDOUT: its writer did not sync within 30 s, which log
+ * start waits for. Worker; blocks.
+ */
+SL_MUST_CHECK int sl_store_delete_records(struct sl_store *s, struct sl_part *p, int64_t offset,
+					  int64_t *ret_start);
+/*
+ * OffsetForLeaderEpoch: the largest epoch known that is <= `epoch` and the offset at which it
+ * ended (log end for the current one). As Kafka's LeaderEpochFileCache: an epoch before all that
+ * are known is answered with itself and the offset at which the first one begins; one beyond the
+ * current, or negative, is -ENOENT: answer (-1, -1). Never blocks. Any thread.
+ */
+SL_MUST_CHECK int sl_part_epoch_end(const struct sl_part *p, int32_t epoch, int32_t *ret_epoch,
+				    int64_t *ret_end);
+/* Where the partitions' directories lie, for DescribeLogDirs: an absolute path. Any thread. */
+const char *sl_store_log_dir(const struct sl_store *s);
 
 /* ---- appending: writer threads --------------------------------------------------------------- */
 
@@ -340,10 +404,10 @@ struct sl_read {
 
 /*
  * Copies stored batches from memory. 0 (len may be 0 at the end of the log); -EAGAIN: not in
- * memory, use sl_store_read(); -ERANGE: below log start or above log end; -EMSGSIZE: nothing was
- * copied because buf is too small for a first batch that is due: one within max_bytes, or any with
- * at_least_one. So with 0 and len 0 the next batch is beyond max_bytes. Never blocks. Any thread
- * but lcores.
+ * memory, use sl_store_read(); -ERANGE: below log start or above log end; -ENOENT: the topic was
+ * deleted; -EMSGSIZE: nothing was copied because buf is too small for a first batch that is due:
+ * one within max_bytes, or any with at_least_one. So with 0 and len 0 the next batch is beyond
+ * max_bytes. Never blocks. Any thread but lcores.
  */
 SL_MUST_CHECK int sl_store_read_tail(struct sl_part *p, struct sl_read *rd);
 /*
