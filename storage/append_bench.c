@@ -92,9 +92,7 @@ static int run(struct bench *b)
 static int set_up(struct bench *b)
 {
 	char err[256];
-	struct sl_topic *t;
-	struct sl_topic_cfg cfg;
-
+	struct sl_topic *t = NULL;
 	struct sl_store_recovery rec;
 	int rc = sl_store_open(&b->cfg, &b->s, &rec, err, sizeof(err));
 	if (rc) {
@@ -104,12 +102,12 @@ static int set_up(struct bench *b)
 	printf("start: %s, %u partitions in %.0f ms, %.0f MiB looked at\n",
 	       rec.clean ? "clean" : "after a crash", rec.partitions,
 	       (double)rec.duration_us / 1000, (double)rec.scanned_bytes / (1 << 20));
-	sl_topic_cfg_defaults(&cfg);
 	t = sl_store_topic_find(b->s, "bench", 5);
 	if (!t)
-		rc = sl_store_topic_create(b->s, "bench", b->parts, &cfg, &t);
+		rc = sl_store_topic_create(b->s, "bench", b->parts, NULL, &t);
 	for (unsigned i = 0; !rc && i < b->parts; i++)
 		b->part[i] = sl_topic_part(t, (int32_t)i);
+	sl_topic_put(t); /* the store keeps its own */
 	if (!rc)
 		rc = sl_store_writer_attach(b->s, 0, &b->w);
 	return rc;

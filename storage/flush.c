@@ -120,7 +120,7 @@ void sl_writer_submit(struct sl_store_writer *w, struct sl_stripe *st)
 	bool tail_block = false;
 	uint32_t to;
 
-	if (st->inflight || st->complete || sl_part_state(p) == SL_PART_FAILED ||
+	if (st->inflight || st->complete || sl_part_dead(p) ||
 	    !(sl_seg_flags(st->seg) & SL_SEG_NAMED) || block_busy(st))
 		return;
 	if (st->open) { /* only a sync writes it */
@@ -214,6 +214,8 @@ static bool reclaim(struct sl_stripe *st, bool commit, void *arg)
 	struct sl_part *p = st->part;
 	struct sl_store_writer *w = arg;
 
+	if (!p) /* of a deleted partition: nobody's */
+		return true;
 	if (!commit) {
 		if (st != p->tail_st || !st->open)
 			return st->clean && !(st == p->tail_st && p->round);
@@ -239,7 +241,7 @@ static bool stuck(const struct sl_stripe *st)
 {
 	const struct sl_part *p = st->part;
 
-	if (sl_part_state(p) != SL_PART_FAILED || st->clean || st->inflight)
+	if (!p || sl_part_state(p) != SL_PART_FAILED || st->clean || st->inflight)
 		return false;
 	return !st->open || st->wdone != st->used || p->unw_head != st;
 }
@@ -252,7 +254,7 @@ static bool finish_old(struct sl_stripe *st, void *arg)
 
 	if (stuck(st))
 		return false;
-	if (p->tail_st == st && st->open && st->wdone != st->used)
+	if (p && p->tail_st == st && st->open && st->wdone != st->used)
 		sl_writer_finish_stripe(arg, p);
 	return true;
 }

@@ -293,6 +293,38 @@ static void all_memory_is_stuck(void **state)
 	tu_fini(&t);
 }
 
+/* Deleting the topic that holds it gives the memory back, without a restart. */
+static void stuck_memory_comes_back(void **state)
+{
+	struct tu t;
+	uint64_t n = 0;
+	int rc = 0;
+	(void)state;
+
+	start(&t, SL_STRIPE_MIN_BYTES);
+	struct sl_part *good = tu_topic(&t, "good", 1, NULL);
+	struct sl_topic *bad = stop_some(&t, 4, 300000);
+	for (int i = 0; i < 20000 && rc != -EIO; i++) {
+		rc = append_once(&t, good, 100000, n);
+		n += rc == 0;
+		if (rc == -EAGAIN)
+			tu_pump(&t);
+	}
+	assert_int_equal(rc, -EIO);
+	assert_int_equal(atomic_load(&t.w->failed_parts), 4);
+	assert_int_equal(sl_store_topic_delete(t.s, bad), 0);
+	assert_int_equal(atomic_load(&t.w->failed_parts), 0);
+	for (int i = 0; i < 50; i++, n++)
+		tu_append(&t, good, 1, 100000, n, SL_ACK_SYNCED);
+	tu_sync(&t, good);
+	tu_check(good, 0, (int64_t)n, 1, 100000, 0, t.now_ms);
+	tu_close(&t, true);
+	tu_open(&t);
+	assert_true(t.rec.clean);
+	assert_int_equal(t.rec.partitions, 1);
+	tu_fini(&t);
+}
+
 /*
  * They hold the oldest memory only. The others go on with the rest, although quiet partitions have
  * unwritten stripes all over it: those are finished, and not only where the memory is oldest.
@@ -331,6 +363,7 @@ int main(void)
 		 (void *)(uintptr_t)&yes},
 		cmocka_unit_test(a_written_block_is_left_alone),
 		cmocka_unit_test(all_memory_is_stuck),
+		cmocka_unit_test(stuck_memory_comes_back),
 		cmocka_unit_test(some_memory_is_stuck),
 	};
 	int bad = cmocka_run_group_tests_name("flush", tests, NULL, NULL);

@@ -97,11 +97,11 @@ static void full_and_free_again(void **state)
 			 t.now_ms);
 		/* room for the next cycle */
 		cfg.retention_bytes = 4 << 20;
-		assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+		tu_cfg_set(&t, p->pub.topic, &cfg);
 		for (int i = 0; sl_part_start(p) < (int64_t)n - 150 && i < 10000; i++)
 			tu_pump(&t);
 		cfg.retention_bytes = -1;
-		assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+		tu_cfg_set(&t, p->pub.topic, &cfg);
 	}
 	tu_close(&t, true);
 	tu_open(&t);
@@ -157,7 +157,7 @@ static void retention_ends_it(void **state)
 	assert_true(fill(&t, p, &n));
 	tu_sync(&t, p);
 	cfg.retention_bytes = (int64_t)n * 50000 - (14 << 20); /* fewer go than the stock takes */
-	assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+	tu_cfg_set(&t, p->pub.topic, &cfg);
 	for (int i = 0; sl_part_state(p) != SL_PART_OK; i++) {
 		if (i > 10000)
 			fail_msg("still full after %" PRIu64 " segments went",

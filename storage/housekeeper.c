@@ -24,11 +24,14 @@
 #define SOON_NS          5000000ull
 #define CHECKPOINT_NS    5000000000ull
 #define CHECKPOINT_BYTES (256ull << 20) /* finished since the last ones: new ones at once */
+#define JOB_LOOK_NS      2000000ull     /* a job that waits for a writer looks again */
 
 void sl_hk_tell(struct sl_part *p, uint32_t bits)
 {
 	uint64_t one = 1;
 
+	if (p->left)
+		return;
 	if (atomic_fetch_or_explicit(&p->to_wr, bits, memory_order_acq_rel) == 0) {
 		bool ok = sl_spsc_push(&p->w->from_hk, p);
 		SL_ASSERT(ok); /* each partition is in the ring once at most */
@@ -104,6 +107,8 @@ static int finish_done(struct sl_part *p)
 		if (!err)
 			p->store->hk.finished_bytes += sl_seg_size(g);
 	}
+	if (!err)
+		sl_retention_below_start(p);
 	return err;
 }
 
@@ -172,6 +177,12 @@ static void serve(struct sl_part *p)
 {
 	uint32_t bits = atomic_exchange_explicit(&p->to_hk, 0, memory_order_acq_rel);
 
+	if (bits & SL_HK_GONE) {
+		sl_trash_part(p);
+		return;
+	}
+	if (p->left)
+		return;
 	bits &= ~p->pending; /* those have their time */
 	if (!bits)
 		return;
@@ -180,6 +191,29 @@ static void serve(struct sl_part *p)
 			do_job(p, i);
 	}
 	sl_hk_tell(p, SL_WR_LOOK);
+}
+
+/* Who says DISK_FULL is to be tried again. */
+static void note_full(struct sl_store *s)
+{
+	bool full = false;
+
+	for (const struct sl_part *p = s->hk.pending; p; p = p->pending_next)
+		full = full || sl_part_state(p) == SL_PART_DISK_FULL;
+	atomic_store(&s->disk_full, full);
+}
+
+void sl_hk_forget(struct sl_part *p)
+{
+	struct sl_part **at = &p->store->hk.pending;
+
+	while (*at && *at != p)
+		at = &(*at)->pending_next;
+	if (*at)
+		*at = p->pending_next;
+	p->pending = 0;
+	p->pending_listed = p->pending_space = false;
+	note_full(p->store);
 }
 
 static void retry_one(struct sl_part *p)
@@ -204,7 +238,6 @@ static void retry_one(struct sl_part *p)
 static void retry(struct sl_store *s, bool space)
 {
 	struct sl_part *p = s->hk.pending;
-	bool full = false;
 
 	s->hk.pending = NULL;
 	while (p) {
@@ -215,10 +248,9 @@ static void retry(struct sl_store *s, bool space)
 			p->pending_next = s->hk.pending;
 			s->hk.pending = p;
 		}
-		full = full || sl_part_state(p) == SL_PART_DISK_FULL;
 		p = next;
 	}
-	atomic_store(&s->disk_full, full);
+	note_full(s);
 }
 
 static unsigned serve_writers(struct sl_store *s)
@@ -265,7 +297,8 @@ static void timers(struct sl_store *s, uint64_t now)
 		retry(s, true);
 		hk->next_retry_ns = now + RETRY_NS;
 	}
-	if (now >= hk->next_retention_ns) {
+	bool asked = atomic_exchange_explicit(&hk->retention_now, false, memory_order_acq_rel);
+	if (asked || now >= hk->next_retention_ns) {
 		sl_retention_run(s);
 		hk->next_retention_ns = now + (uint64_t)s->cfg.retention_check_ms * 1000000;
 	}
@@ -285,6 +318,8 @@ static int sleep_ms(const struct sl_hk *hk, uint64_t now)
 
 	for (const struct sl_part *p = hk->pending; p; p = p->pending_next)
 		due = SL_MIN(due, p->pending_space ? hk->next_retry_ns : hk->next_soon_ns);
+	if (hk->waiting)
+		due = SL_MIN(due, now + JOB_LOOK_NS);
 	return due <= now ? 0 : (int)SL_MIN((due - now) / 1000000 + 1, (uint64_t)60000);
 }
 
@@ -293,6 +328,9 @@ static bool idle(struct sl_store *s)
 	for (unsigned i = 0; i < s->cfg.writers; i++)
 		if (!sl_spsc_empty(&s->writer[i].to_hk))
 			return false;
+	if (atomic_load_explicit(&s->hk.job_new, memory_order_acquire) ||
+	    atomic_load_explicit(&s->hk.retention_now, memory_order_acquire))
+		return false;
 	return !atomic_load_explicit(&s->hk.stop, memory_order_acquire);
 }
 
@@ -303,6 +341,7 @@ static void *hk_main(void *arg)
 
 	while (!atomic_load_explicit(&hk->stop, memory_order_acquire)) {
 		serve_writers(s);
+		sl_hk_jobs(s, sl_clock_mono_ns());
 		timers(s, sl_clock_mono_ns());
 		sl_waker_arm(&hk->waker);
 		if (!idle(s))
@@ -317,6 +356,13 @@ static void *hk_main(void *arg)
 	while (serve_writers(s))
 		;
 	return NULL;
+}
+
+void sl_hk_retention_soon(struct sl_store *s)
+{
+	/* pairs with the look after arming */
+	atomic_store_explicit(&s->hk.retention_now, true, memory_order_seq_cst);
+	sl_waker_ring(&s->hk.waker);
 }
 
 int sl_hk_start(struct sl_store *s)

@@ -63,6 +63,7 @@ struct sl_part *sl_part_new(struct sl_store *s, struct sl_topic *t, int32_t id)
 	p->pub.topic = t;
 	p->pub.id = id;
 	p->store = s;
+	p->journal_slot = SL_NO_SLOT;
 	p->closing_tail = &p->closing;
 	p->extent = SL_EXTENT_MIN;
 	atomic_init(&p->extent_low, SL_EXTENT_MIN / 2);
@@ -90,6 +91,7 @@ void sl_part_free(struct sl_part *p)
 	free(p->segs);
 	sl_producers_free(p->producers);
 	free(p->tail_blk);
+	free(p->epoch);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }
@@ -157,121 +159,22 @@ void sl_part_set_state(struct sl_part *p, enum sl_part_state from, enum sl_part_
 
 bool sl_part_fail(struct sl_part *p)
 {
-	if (atomic_exchange_explicit(&p->pub.state, SL_PART_FAILED, memory_order_acq_rel) ==
-	    SL_PART_FAILED)
-		return false;
+	uint32_t v = atomic_load_explicit(&p->pub.state, memory_order_relaxed);
+
+	do {
+		if (v == SL_PART_FAILED || v == SL_PART_DELETED)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&p->pub.state, &v, SL_PART_FAILED, memory_order_acq_rel, memory_order_relaxed));
 	atomic_fetch_add_explicit(&p->w->failed_parts, 1, memory_order_relaxed);
 	return true;
 }
 
-/* ---- topics -------------------------------------------------------------------------------- */
-
-void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
+void sl_part_delete(struct sl_part *p)
 {
-	*cfg = (struct sl_topic_cfg){
-		.retention_ms = 7ll * 24 * 3600 * 1000,
-		.retention_bytes = -1,
-		.segment_bytes = 64ll << 20,
-		.segment_ms = 7ll * 24 * 3600 * 1000,
-		.max_message_bytes = 1048588,
-		.index_interval_bytes = 4096,
-		.ts_before_max_ms = INT64_MAX,
-		.ts_after_max_ms = INT64_MAX,
-		.ts_type = SL_TS_CREATE_TIME,
-		.compression = SL_COMP_PRODUCER,
-	};
-}
+	uint32_t was =
+		atomic_exchange_explicit(&p->pub.state, SL_PART_DELETED, memory_order_seq_cst);
 
-/* Field by field: the struct has padding. */
-bool sl_topic_cfg_equal(const struct sl_topic_cfg *a, const struct sl_topic_cfg *b)
-{
-	return a->retention_ms == b->retention_ms && a->retention_bytes == b->retention_bytes &&
-	       a->segment_bytes == b->segment_bytes && a->segment_ms == b->segment_ms &&
-	       a->max_message_bytes == b->max_message_bytes &&
-	       a->index_interval_bytes == b->index_interval_bytes &&
-	       a->ts_before_max_ms == b->ts_before_max_ms &&
-	       a->ts_after_max_ms == b->ts_after_max_ms && a->ts_type == b->ts_type &&
-	       a->compression == b->compression && a->compact == b->compact;
-}
-
-bool sl_topic_cfg_valid(const struct sl_topic_cfg *c)
-{
-	return c->retention_ms >= -1 && c->retention_bytes >= -1 && c->segment_bytes >= 1 << 20 &&
-	       c->segment_bytes <= 1 << 30 && c->segment_ms >= 1 && c->max_message_bytes >= 0 &&
-	       (uint32_t)c->max_message_bytes <= SL_BATCH_MAX_BYTES &&
-	       c->index_interval_bytes >= 0 && c->ts_before_max_ms >= 0 &&
-	       c->ts_after_max_ms >= 0 &&
-	       (c->ts_type == SL_TS_CREATE_TIME || c->ts_type == SL_TS_LOG_APPEND_TIME) &&
-	       c->compression >= SL_COMP_PRODUCER && c->compression < (int)SL_CODEC_CNT;
-}
-
-void sl_topic_cfg_put(struct sl_topic *t, const struct sl_topic_cfg *cfg)
-{
-	pthread_mutex_lock(&t->lock);
-	t->cfg = *cfg;
-	pthread_mutex_unlock(&t->lock);
-	atomic_store_explicit(&t->segment_bytes, cfg->segment_bytes, memory_order_relaxed);
-	atomic_store_explicit(&t->segment_ms, cfg->segment_ms, memory_order_relaxed);
-	atomic_store_explicit(&t->max_message_bytes, cfg->max_message_bytes, memory_order_relaxed);
-	atomic_store_explicit(&t->index_interval, cfg->index_interval_bytes, memory_order_relaxed);
-}
-
-struct sl_topic *sl_topic_new(const char *name, const uint8_t id[16], uint32_t parts,
-			      const struct sl_topic_cfg *cfg)
-{
-	struct sl_topic *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return NULL;
-	t->part = calloc(parts, sizeof(struct sl_part *));
-	if (!t->part) {
-		free(t);
-		return NULL;
-	}
-	pthread_mutex_init(&t->lock, NULL);
-	memcpy(t->name, name, strnlen(name, SL_TOPIC_NAME_MAX));
-	memcpy(t->id, id, 16);
-	t->part_cnt = parts;
-	sl_topic_cfg_put(t, cfg);
-	return t;
-}
-
-void sl_topic_free(struct sl_topic *t)
-{
-	if (!t)
-		return;
-	for (uint32_t i = 0; t->part && i < t->part_cnt; i++)
-		sl_part_free(t->part[i]);
-	free(t->part);
-	pthread_mutex_destroy(&t->lock);
-	free(t);
-}
-
-const char *sl_topic_name(const struct sl_topic *t)
-{
-	return t->name;
-}
-
-const uint8_t *sl_topic_id(const struct sl_topic *t)
-{
-	return t->id;
-}
-
-uint32_t sl_topic_partitions(const struct sl_topic *t)
-{
-	return t->part_cnt;
-}
-
-struct sl_part *sl_topic_part(const struct sl_topic *t, int32_t id)
-{
-	return id >= 0 && (uint32_t)id < t->part_cnt ? t->part[id] : NULL;
-}
-
-void sl_topic_cfg_get(const struct sl_topic *t, struct sl_topic_cfg *ret_cfg)
-{
-	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&t->lock;
-
-	pthread_mutex_lock(lock);
-	*ret_cfg = t->cfg;
-	pthread_mutex_unlock(lock);
+	if (was == SL_PART_FAILED) /* its memory is coming back */
+		atomic_fetch_sub_explicit(&p->w->failed_parts, 1, memory_order_relaxed);
 }

@@ -94,10 +94,23 @@ enum sl_to_hk {
 	SL_HK_ROLLED = 4,
 	SL_HK_DONE = 8,
 	SL_HK_FAILED = 16, /* a write or sync failed: to be said */
+	SL_HK_GONE = 32,   /* deleted: the last thing that the writer does with it */
 };
-enum sl_to_wr { SL_WR_LOOK = 1, SL_WR_ROLL = 2 };
+enum sl_to_wr {
+	SL_WR_LOOK = 1,
+	SL_WR_ROLL = 2,
+	SL_WR_SYNC = 4,  /* somebody waits for `synced` */
+	SL_WR_LEAVE = 8, /* deleted: let go of it and answer SL_HK_GONE; nothing is told after it */
+};
+
+#define SL_NO_SLOT UINT32_MAX
 
 struct sl_round_part;
+
+struct sl_epoch {
+	int32_t epoch;
+	int64_t start; /* offset of its first record */
+};
 
 struct sl_part {
 	struct sl_part_pub pub; /* first: store.h */
@@ -106,8 +119,10 @@ struct sl_part {
 	struct sl_store *store;
 	struct sl_store_writer *w;
 	struct sl_pool *pool;
-	uint32_t journal_slot;
+	uint32_t journal_slot; /* SL_NO_SLOT: none */
 	char dir[SL_PARTDIR_MAX];
+	struct sl_epoch *epoch; /* as of this start, rising; NULL with count 0: epoch 0 from 0 */
+	uint32_t epoch_cnt;
 
 	/* between threads */
 	_Atomic uint32_t to_hk SL_ALIGNED(SL_CACHELINE);
@@ -138,6 +153,8 @@ struct sl_part {
 	uint32_t closing_cnt;
 	struct sl_producers *producers;
 	uint8_t *tail_blk; /* SL_IO_BLOCK: unfinished last block without a stripe */
+	struct sl_part *leave_next;
+	bool letting_go;
 
 	/* list lock */
 	pthread_mutex_t lock SL_ALIGNED(SL_CACHELINE);
@@ -151,6 +168,7 @@ struct sl_part {
 	uint32_t extent;    /* bytes of the next extent */
 	uint64_t extent_ns; /* when the last one was made */
 	struct sl_part *pending_next;
+	bool left; /* its writer was told to let go of it: nothing more is said to it */
 };
 
 SL_INLINE struct sl_part_pub *sl_part_pubw(struct sl_part *p)
@@ -167,30 +185,76 @@ SL_MUST_CHECK int sl_part_add_seg(struct sl_part *p, struct sl_seg *g);
  * one behind it, or -1. NULL: none. Takes the lock. */
 struct sl_seg *sl_part_seg_get(struct sl_part *p, int64_t offset, int64_t *ret_next);
 void sl_part_seg_put(struct sl_part *p, struct sl_seg *g);
-/* DISK_FULL, and back to OK from there. Any thread. */
+/* DISK_FULL, and back to OK from DISK_FULL only. Any thread. */
 void sl_part_set_state(struct sl_part *p, enum sl_part_state from, enum sl_part_state to);
-/* FAILED, for good. False if it was before. Any thread. */
+/* FAILED, for good. False if it was before, or is deleted. Any thread. */
 bool sl_part_fail(struct sl_part *p);
+/* DELETED, for good. Control or worker, once. */
+void sl_part_delete(struct sl_part *p);
+
+/* FAILED or DELETED: nothing more is written to its files. Any thread. */
+SL_INLINE bool sl_part_dead(const struct sl_part *p)
+{
+	enum sl_part_state s = sl_part_state(p);
+
+	return s == SL_PART_FAILED || s == SL_PART_DELETED;
+}
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
+#define SL_TOPIC_GROWTHS 13u /* doublings of the array up to SL_PARTITIONS_MAX */
+
+/*
+ * Partitions are added, never taken away while the topic is known. Readers load the count, then the
+ * array: a new array is stored before the count that needs it, and an old one stays until the topic
+ * is freed.
+ */
 struct sl_topic {
 	char name[SL_TOPIC_NAME_MAX + 1];
 	uint8_t id[16];
-	uint32_t part_cnt;
-	struct sl_part **part;
-	pthread_mutex_t lock; /* cfg */
-	struct sl_topic_cfg cfg;
+	struct sl_store *store;
+	bool internal; /* "__...": neither retention nor the budget takes its segments */
+	_Atomic bool deleted;
+	_Atomic uint32_t refs;
+	_Atomic uint32_t part_cnt;
+	_Atomic(struct sl_part **) part;
+	uint32_t part_cap;                           /* create lock */
+	struct sl_part **outgrown[SL_TOPIC_GROWTHS]; /* create lock */
+	uint32_t outgrown_cnt;
+	pthread_mutex_t lock; /* layers, cfg */
+	struct sl_topic_layers layers;
+	struct sl_topic_cfg cfg; /* in force */
+	bool unlayered;          /* its own layer comes from a file without masks: state.md */
 	/* what the writer needs on every append, without the lock */
 	_Atomic int64_t segment_bytes, segment_ms;
 	_Atomic int32_t max_message_bytes, index_interval;
+	/* the housekeeper, once it is deleted */
+	uint32_t staying; /* partitions whose writer has not let go */
+	struct sl_topic *trash_next;
 };
 
-/* Without partitions. NULL: no memory. Control. */
-struct sl_topic *sl_topic_new(const char *name, const uint8_t id[16], uint32_t parts,
-			      const struct sl_topic_cfg *cfg);
+SL_INLINE uint32_t sl_topic_cnt(const struct sl_topic *t)
+{
+	return atomic_load_explicit(&t->part_cnt, memory_order_acquire);
+}
+/* i < sl_topic_cnt(), or the caller made it. */
+SL_INLINE struct sl_part *sl_topic_at(const struct sl_topic *t, uint32_t i)
+{
+	return atomic_load_explicit(&t->part, memory_order_acquire)[i];
+}
+
+/* With one reference, with room for `parts` partitions and without any. NULL: no memory. Control.
+ */
+struct sl_topic *sl_topic_new(struct sl_store *s, const char *name, const uint8_t id[16],
+			      uint32_t parts, const struct sl_topic_layers *layers);
 void sl_topic_free(struct sl_topic *t); /* and its partitions; accepts NULL and half-built */
-void sl_topic_cfg_put(struct sl_topic *t, const struct sl_topic_cfg *cfg);
+/* Room for `parts`; the array may move. -ENOMEM. Under the create lock. */
+SL_MUST_CHECK int sl_topic_reserve(struct sl_topic *t, uint32_t parts);
+/* Partition `i`, seen by nobody until it is counted. Under the create lock. */
+void sl_topic_put_part(struct sl_topic *t, uint32_t i, struct sl_part *p);
+/* Both layers, at once in force. Any thread. */
+void sl_topic_layers_put(struct sl_topic *t, const struct sl_topic_layers *layers);
 bool sl_topic_cfg_valid(const struct sl_topic_cfg *cfg);
+bool sl_topic_layers_valid(const struct sl_topic_layers *layers);
 
 #endif

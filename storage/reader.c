@@ -42,6 +42,12 @@ static uint32_t index_find(struct held *h, int64_t offset)
 	return sl_idx_file_find(h->p->store->dir.log_fd, name, rel, h->limit);
 }
 
+static void let_go(struct held *h)
+{
+	close(h->fd);
+	sl_part_seg_put(h->p, h->g);
+}
+
 static int hold(struct sl_part *p, int64_t offset, struct held *h)
 {
 	h->p = p;
@@ -52,21 +58,23 @@ static int hold(struct sl_part *p, int64_t offset, struct held *h)
 	if (h->fd < 0) {
 		int err = h->fd;
 		sl_part_seg_put(p, h->g);
+		if (err != -ENOENT || sl_part_state(p) == SL_PART_DELETED)
+			return err;
 		/* deleted under our feet: the log starts later now */
-		return err == -ENOENT && offset < sl_part_start(p) ? -ERANGE : err;
+		return offset < sl_part_start(p) ? -ERANGE : -EIO;
 	}
 	h->limit = atomic_load_explicit(&h->g->written, memory_order_acquire);
 	h->size = sl_seg_size(h->g);
 	h->from = index_find(h, offset);
 	if (h->from >= h->limit)
 		h->from = 0;
+	/* the topic was deleted, and these files may be another's that bears its name: it became
+	 * DELETED before its directory moved */
+	if (sl_part_state(p) == SL_PART_DELETED) {
+		let_go(h);
+		return -ENOENT;
+	}
 	return 0;
-}
-
-static void let_go(struct held *h)
-{
-	close(h->fd);
-	sl_part_seg_put(h->p, h->g);
 }
 
 static bool plausible(const uint8_t *b, uint32_t left)
@@ -196,6 +204,16 @@ static int64_t behind_segment(const struct held *h)
 	return h->next_base >= 0 ? h->next_base : sl_part_end(h->p);
 }
 
+/* One request to the disk for what is wanted, instead of a wait per window of the read-ahead. */
+static void announce(const struct held *h, const struct sl_read *rd)
+{
+	uint32_t max = SL_MIN(rd->max_bytes, rd->cap);
+
+	if (h->from < h->limit && max > WALK_BYTES)
+		(void)posix_fadvise(h->fd, h->from, SL_MIN(max, h->limit - h->from),
+				    POSIX_FADV_WILLNEED);
+}
+
 /* 1: to the end of the segment; 0: enough; -EILSEQ: rd->next_offset is where it is good again. */
 static int read_segment(struct held *h, struct sl_read *rd, int64_t limit)
 {
@@ -203,6 +221,7 @@ static int read_segment(struct held *h, struct sl_read *rd, int64_t limit)
 	int64_t base = h->g->base;
 	int rc;
 
+	announce(h, rd);
 	while ((rc = find_batch(h, pos, rd->next_offset, &pos)) == -EILSEQ) {
 		if (!skip_damage(h, &pos, base, &base)) {
 			rd->next_offset = behind_segment(h);

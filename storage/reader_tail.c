@@ -13,6 +13,8 @@ int sl_read_begin(struct sl_part *p, struct sl_read *rd, int64_t *ret_limit)
 	rd->len = 0;
 	rd->need = 0;
 	rd->next_offset = rd->offset;
+	if (sl_part_state(p) == SL_PART_DELETED)
+		return -ENOENT;
 	if (rd->offset < sl_part_start(p) || rd->offset > end)
 		return -ERANGE;
 	*ret_limit = SL_MIN(rd->max_offset, end);

@@ -13,6 +13,7 @@ struct finder {
 	struct sl_part *p;
 	int64_t ts; /* wanted: at least this */
 	bool exact; /* wanted: this one */
+	bool all;   /* wanted: the largest of all, the first that bears it */
 	uint8_t *buf;
 	struct sl_scratch scratch;
 	int64_t offset, found_ts;
@@ -20,6 +21,8 @@ struct finder {
 
 static bool matches(const struct finder *f, int64_t ts)
 {
+	if (f->all)
+		return ts > f->found_ts;
 	return f->exact ? ts == f->ts : ts >= f->ts;
 }
 
@@ -38,7 +41,8 @@ static int in_batch(struct finder *f, const uint8_t *b)
 			continue;
 		f->offset = offset;
 		f->found_ts = rec.ts;
-		return 1;
+		if (!f->all)
+			return 1;
 	}
 	return rc;
 }
@@ -64,7 +68,7 @@ static int search(struct finder *f, int64_t from)
 		if (rc || rd.len == 0)
 			return rc;
 		for (uint32_t pos = 0; pos < rd.len; pos += sl_batch_total(rd.buf + pos)) {
-			if (sl_batch_max_ts(rd.buf + pos) < f->ts)
+			if (sl_batch_max_ts(rd.buf + pos) < (f->all ? f->found_ts + 1 : f->ts))
 				continue;
 			rc = in_batch(f, rd.buf + pos);
 			if (rc == 1 || (rc < 0 && rc != -EILSEQ && rc != -ENOTSUP))
@@ -112,11 +116,9 @@ static int64_t begin_at(struct sl_part *p, int64_t ts)
 	return SL_MIN(from, sl_part_end(p));
 }
 
-static int find(struct sl_part *p, int64_t from, int64_t ts, bool exact, int64_t *ret_offset,
-		int64_t *ret_ts)
+static int find(struct finder f, int64_t from, int64_t *ret_offset, int64_t *ret_ts)
 {
-	struct finder f = {.p = p, .ts = ts, .exact = exact, .offset = -1, .found_ts = -1};
-
+	f.offset = f.found_ts = -1;
 	f.buf = malloc(READ_BYTES);
 	if (!f.buf)
 		return -ENOMEM;
@@ -133,7 +135,7 @@ static int find(struct sl_part *p, int64_t from, int64_t ts, bool exact, int64_t
 
 int sl_store_offset_for_ts(struct sl_part *p, int64_t ts_ms, int64_t *ret_offset, int64_t *ret_ts)
 {
-	return find(p, begin_at(p, ts_ms), ts_ms, false, ret_offset, ret_ts);
+	return find((struct finder){.p = p, .ts = ts_ms}, begin_at(p, ts_ms), ret_offset, ret_ts);
 }
 
 /* The segment with the largest timestamp so far. */
@@ -166,5 +168,9 @@ int sl_store_max_ts(struct sl_part *p, int64_t *ret_offset, int64_t *ret_ts)
 		return 0;
 	}
 	from = SL_MAX(SL_MIN(SL_MAX(from, begin_at(p, ts)), sl_part_end(p)), sl_part_start(p));
-	return find(p, from, ts, true, ret_offset, ret_ts);
+	int rc = find((struct finder){.p = p, .ts = ts, .exact = true}, from, ret_offset, ret_ts);
+	if (rc || *ret_offset >= 0)
+		return rc;
+	/* the record was deleted, and log start lies in its segment: what is left is looked at */
+	return find((struct finder){.p = p, .all = true}, sl_part_start(p), ret_offset, ret_ts);
 }

@@ -25,7 +25,7 @@ static struct sl_part *start_small(struct tu *t) /* segments of 1 MiB */
 
 	sl_topic_cfg_get(p->pub.topic, &cfg);
 	cfg.segment_bytes = 1 << 20;
-	assert_int_equal(sl_store_topic_cfg_set(t->s, p->pub.topic, &cfg), 0);
+	tu_cfg_set(t, p->pub.topic, &cfg);
 	return p;
 }
 

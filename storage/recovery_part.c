@@ -298,6 +298,8 @@ static int settle_epoch(struct sl_rec_part *pr)
 		pr->r->changed = true;
 	}
 	p->pub.leader_epoch = last;
+	if (!err)
+		err = sl_part_epochs_keep(p, e);
 	free(e);
 	return err;
 }

@@ -273,7 +273,7 @@ static void damage_after_a_clean_stop(void **state)
 
 	sl_topic_cfg_get(p->pub.topic, &cfg);
 	cfg.segment_bytes = 1 << 20;
-	assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+	tu_cfg_set(&t, p->pub.topic, &cfg);
 	append_n(&t, p, 0, 900, SL_ACK_LOGGED);
 	tu_close(&t, true);
 	int fd = log_file(&t, 0);
@@ -338,7 +338,7 @@ static void unsynced_segments_go(void **state)
 
 	sl_topic_cfg_get(p->pub.topic, &cfg);
 	cfg.segment_bytes = 1 << 20;
-	assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+	tu_cfg_set(&t, p->pub.topic, &cfg);
 	append_n(&t, p, 0, 300, SL_ACK_SYNCED);
 	tu_sync(&t, p);
 	append_n(&t, p, 300, 500, SL_ACK_LOGGED);
@@ -389,10 +389,8 @@ static void foreign_things_are_left_alone(void **state)
 	assert_int_equal(sl_part_end(p), 5 * RECS);
 	snprintf(cmd, sizeof(cmd), "%s/log/stranger/00000000000000000000.log", t.data);
 	assert_int_equal(stat(cmd, &st), 0);
-	struct sl_topic_cfg cfg;
-	sl_topic_cfg_defaults(&cfg);
 	struct sl_topic *e;
-	assert_true(sl_store_topic_create(t.s, "evil", 1, &cfg, &e) < 0);
+	assert_true(sl_store_topic_create(t.s, "evil", 1, NULL, &e) < 0);
 	tu_fini(&t);
 }
 

@@ -20,9 +20,11 @@ int sl_store_each_part(struct sl_store *s, int (*fn)(struct sl_part *p, void *ar
 {
 	int err = 0;
 
-	for (uint32_t t = 0; t < s->topic_cnt && !err; t++)
-		for (uint32_t i = 0; i < s->topic[t]->part_cnt && !err; i++)
-			err = fn(s->topic[t]->part[i], arg);
+	for (uint32_t t = 0; t < s->topic_cnt && !err; t++) {
+		uint32_t parts = sl_topic_cnt(s->topic[t]);
+		for (uint32_t i = 0; i < parts && !err; i++)
+			err = fn(sl_topic_at(s->topic[t], i), arg);
+	}
 	return err;
 }
 
@@ -69,7 +71,8 @@ static void delete_first(struct sl_part *p, struct sl_seg *g)
 	SL_ASSERT(p->segs[0] == g && p->seg_cnt > 1);
 	memmove(p->segs, p->segs + 1, (p->seg_cnt - 1) * sizeof(struct sl_seg *));
 	p->seg_cnt--;
-	atomic_store_explicit(&p->pub.log_start, p->segs[0]->base, memory_order_release);
+	if (p->segs[0]->base > sl_part_start(p)) /* else it lies in that segment: DeleteRecords */
+		atomic_store_explicit(&p->pub.log_start, p->segs[0]->base, memory_order_release);
 	bool busy = g->refs > 0;
 	sl_seg_flag(g, SL_SEG_DEAD);
 	pthread_mutex_unlock(&p->lock);
@@ -100,12 +103,27 @@ static void count_expired(struct sl_part *p, struct sl_seg *g, const char *why)
 	delete_first(p, g);
 }
 
+void sl_retention_below_start(struct sl_part *p)
+{
+	int64_t start = sl_part_start(p);
+	struct sl_seg *g;
+
+	/* the candidate's end is the base of the one behind it */
+	while ((g = candidate(p)) && g->end <= start)
+		count_expired(p, g, "DeleteRecords");
+	if (start == sl_part_end(p) && !candidate(p))
+		ask_roll(p); /* it goes once it is finished */
+}
+
 static int expire(struct sl_part *p, void *arg)
 {
 	struct sl_topic_cfg cfg;
 	struct sl_seg *g;
 	int64_t now = *(int64_t *)arg, bytes = part_bytes(p);
 
+	sl_retention_below_start(p);
+	if (p->pub.topic->internal)
+		return 0;
 	sl_topic_cfg_get(p->pub.topic, &cfg);
 	while (cfg.retention_bytes >= 0 && (g = candidate(p)) &&
 	       bytes - sl_seg_size(g) >= cfg.retention_bytes) {
@@ -144,7 +162,7 @@ static int find_oldest(struct sl_part *p, void *arg)
 	const struct sl_seg *active = atomic_load_explicit(&p->active, memory_order_acquire);
 	uint32_t size = sl_seg_size(active);
 
-	if (sl_part_state(p) == SL_PART_FAILED)
+	if (p->pub.topic->internal || sl_part_dead(p))
 		return 0;
 	pthread_mutex_lock(&p->lock);
 	o->coming = o->coming || (p->seg_cnt && p->segs[0] != active && !g);
@@ -163,7 +181,7 @@ static int ask_larger(struct sl_part *p, void *arg)
 {
 	struct oldest *o = arg;
 
-	if (sl_part_state(p) == SL_PART_FAILED || o->asked == ROLLS_AT_ONCE ||
+	if (p->pub.topic->internal || sl_part_dead(p) || o->asked == ROLLS_AT_ONCE ||
 	    sl_seg_size(atomic_load_explicit(&p->active, memory_order_acquire)) <= o->largest / 2)
 		return 0;
 	o->asked++;

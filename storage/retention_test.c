@@ -197,7 +197,7 @@ static void rolls_by_time(void **state)
 	struct sl_part *p = start(&t, -1, -1);
 	sl_topic_cfg_get(p->pub.topic, &cfg);
 	cfg.segment_ms = 3600000;
-	assert_int_equal(sl_store_topic_cfg_set(t.s, p->pub.topic, &cfg), 0);
+	tu_cfg_set(&t, p->pub.topic, &cfg);
 	tu_append(&t, p, 1, 100, 0, SL_ACK_LOGGED);
 	t.now_ms += 3600000;
 	tu_append(&t, p, 1, 100, 1, SL_ACK_LOGGED);

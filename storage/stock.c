@@ -96,10 +96,11 @@ static int make_durable(struct sl_store *s, const struct sl_stock *k)
 
 	if (k->from[0]) {
 		int fd = sl_dir_open(s->dir.log_fd, k->from, false);
-		if (fd < 0)
+		if (fd < 0 && fd != -ENOENT) /* a deleted topic's: what comes back goes again */
 			return fd;
-		err = fsync(fd) ? -errno : 0;
-		close(fd);
+		err = fd >= 0 && fsync(fd) ? -errno : 0;
+		if (fd >= 0)
+			close(fd);
 	}
 	if (!err && (fsync(s->dir.recycled_fd) || fsync(s->dir.spare_fd)))
 		err = -errno;

@@ -31,6 +31,11 @@ const char *sl_store_io_name(const struct sl_store *s)
 	return s->io->name;
 }
 
+const char *sl_store_log_dir(const struct sl_store *s)
+{
+	return s->log_path;
+}
+
 const char *sl_store_cluster_id(const struct sl_store *s)
 {
 	return s->dir.cluster_id;
@@ -221,12 +226,25 @@ static void set_budget(struct sl_store *s)
  * replaced, the journal says so before the run number makes the old stripes stale, and only then
  * do they go.
  */
+static char *log_path(const char *data)
+{
+	char *real = realpath(data, NULL), *path = NULL;
+
+	if (real && asprintf(&path, "%s/log", real) < 0)
+		path = NULL;
+	free(real);
+	return path;
+}
+
 static int open_store(struct sl_store *s, struct sl_store_recovery *rec, char *e, size_t len)
 {
 	int err = sl_layout_open(&s->dir, s->cfg.data, s->cfg.lock_fd, e, len);
 
 	if (!err)
 		err = pick_io(s, e, len);
+	if (!err && !(s->log_path = log_path(s->cfg.data)))
+		err = -errno;
+	s->hk.checkpoint_sum = -1; /* the first ones are written, whatever they say */
 	if (!err)
 		err = sl_topics_load(s);
 	if (err)
@@ -259,6 +277,9 @@ static void free_store(struct sl_store *s, bool unlink_stripes)
 		sl_writer_fini(&s->writer[i]);
 	for (uint32_t i = 0; i < s->topic_cnt; i++)
 		sl_topic_free(s->topic[i]);
+	sl_tombs_free(s);
+	free(s->free_slot);
+	free(s->log_path);
 	free(s->topic);
 	free(s->writer);
 	sl_arena_fini(&s->arena, unlink_stripes);
@@ -268,6 +289,9 @@ static void free_store(struct sl_store *s, bool unlink_stripes)
 	sl_layout_close(&s->dir);
 	pthread_rwlock_destroy(&s->topics_lock);
 	pthread_mutex_destroy(&s->create_lock);
+	pthread_mutex_destroy(&s->slot_lock);
+	pthread_mutex_destroy(&s->hk.job_lock);
+	pthread_cond_destroy(&s->hk.job_done);
 	free(s->stripe_dir);
 	free(s);
 }
@@ -294,6 +318,9 @@ int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store **ret_store,
 		atomic_init(&s->direct, true);
 		pthread_rwlock_init(&s->topics_lock, NULL);
 		pthread_mutex_init(&s->create_lock, NULL);
+		pthread_mutex_init(&s->slot_lock, NULL);
+		pthread_mutex_init(&s->hk.job_lock, NULL);
+		pthread_cond_init(&s->hk.job_done, NULL);
 		s->stripe_dir = strdup(cfg->stripe_dir ? cfg->stripe_dir : DEFAULT_STRIPE_DIR);
 		err = s->stripe_dir ? open_store(s, &rec, text, sizeof(text)) : -ENOMEM;
 		if (err)
@@ -375,6 +402,7 @@ int sl_store_close(struct sl_store *s, bool clean)
 	for (unsigned i = 0; i < s->cfg.writers; i++)
 		SL_ASSERT(!atomic_load(&s->writer[i].attached));
 	sl_hk_stop(s);
+	sl_trash_finish(s);
 	bool ok = clean && close_clean(s);
 	free_store(s, ok);
 	return ok ? 0 : -EIO;

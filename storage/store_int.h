@@ -71,7 +71,8 @@ struct sl_store_writer {
 	struct sl_part *dirty_head, *dirty_tail; /* unsynced bytes, oldest first */
 	struct sl_part *want_head, *want_tail;   /* somebody waits for a sync, oldest first */
 	uint64_t want_bytes;
-	uint32_t held; /* partitions that wait for durable names, in neither list */
+	uint32_t held;           /* partitions that wait for durable names, in neither list */
+	struct sl_part *leaving; /* deleted ones that something is still under way for */
 	struct sl_round round;
 
 	/* statistics, read by anybody */
@@ -86,14 +87,19 @@ void sl_writer_dirty(struct sl_store_writer *w, struct sl_part *p);
 void sl_writer_want(struct sl_store_writer *w, struct sl_part *p);
 bool sl_writer_roll(struct sl_store_writer *w, struct sl_part *p);
 void sl_writer_ask_hk(struct sl_store_writer *w, struct sl_part *p, uint32_t bits);
+/* sync.c: a deleted partition is neither dirty nor wanted any more */
+void sl_writer_unlist(struct sl_store_writer *w, struct sl_part *p);
+/* leave.c: letting go of deleted partitions */
+void sl_writer_leave(struct sl_store_writer *w, struct sl_part *p);
+unsigned sl_writer_leave_poll(struct sl_store_writer *w);
 /* flush.c */
 void sl_writer_submit(struct sl_store_writer *w, struct sl_stripe *st);
 void sl_writer_submit_part(struct sl_store_writer *w, struct sl_part *p);
 void sl_writer_stripe_done(struct sl_store_writer *w, struct sl_stripe *st, int res);
 struct sl_stripe *sl_writer_open_stripe(struct sl_store_writer *w, struct sl_part *p, uint32_t len);
 void sl_writer_finish_stripe(struct sl_store_writer *w, struct sl_part *p);
-/* There is no stripe to be had before the next start: every chunk holds what a failed partition
- * could not write. Asked when opening one did not work. */
+/* There is no stripe to be had before the next start, unless a topic is deleted: every chunk holds
+ * what a failed partition could not write. Asked when opening one did not work. */
 bool sl_writer_stuck(struct sl_store_writer *w);
 /* The segment goes to the housekeeper, who may delete it: no descriptor may name it any more. */
 void sl_writer_forget_tail(struct sl_store_writer *w, struct sl_part *p, const struct sl_seg *g);
@@ -121,11 +127,30 @@ struct sl_stock { /* a file kept for its blocks */
 	uint64_t bytes;
 };
 
+enum sl_job_kind { SL_JOB_DELETE, SL_JOB_DELETE_RECORDS, SL_JOB_CHECKPOINTS };
+
+struct sl_hk_job { /* what another thread waits for */
+	enum sl_job_kind kind;
+	struct sl_topic *topic;
+	struct sl_part *part;
+	int64_t offset;       /* wanted; afterwards: log start */
+	uint64_t deadline_ns; /* monotonic */
+	int rc;
+	bool done;
+	struct sl_hk_job *next;
+};
+
 struct sl_hk {
 	pthread_t thread;
 	bool running;
 	_Atomic bool stop;
 	struct sl_waker waker;
+	pthread_mutex_t job_lock;
+	pthread_cond_t job_done;
+	struct sl_hk_job *job;     /* job lock: not looked at yet */
+	struct sl_hk_job *waiting; /* begun, and not finished */
+	_Atomic bool job_new, retention_now;
+	struct sl_topic *trash; /* deleted, and a writer still has some of it */
 	struct sl_part
 		*pending; /* to be tried again: those that wait for space seldom, others soon */
 	uint64_t next_soon_ns, next_retry_ns, next_retention_ns, next_checkpoint_ns;
@@ -137,6 +162,14 @@ struct sl_hk {
 	unsigned stock_cnt;
 	struct sl_log_limit full_lines, failed_lines; /* a full disk must not fill a log */
 	uint64_t stuck_seen;
+};
+
+/* A deleted topic whose directories still bear its name: <data>/state/topics says so. */
+struct sl_tomb {
+	char name[SL_TOPIC_NAME_MAX + 1];
+	uint8_t id[16];
+	uint32_t parts;
+	struct sl_tomb *next;
 };
 
 /* ---- the store ---------------------------------------------------------------------------------
@@ -156,7 +189,16 @@ struct sl_store {
 	struct sl_topic **topic; /* sorted by name */
 	uint32_t topic_cnt, topic_cap;
 	_Atomic uint32_t part_cnt;   /* the housekeeper looks without the lock */
-	pthread_mutex_t create_lock; /* topics file, journal growth, producer ids */
+	pthread_mutex_t create_lock; /* topics file, journal growth, producer ids, and: */
+	uint32_t unlayered;          /* topics that have no base yet: state.md */
+	struct sl_tomb *tomb;
+	bool names_stale; /* checkpoints may still speak of a deleted topic */
+	_Atomic uint64_t generation;
+	_Atomic uint32_t trash_parts; /* deleted ones that a writer still has */
+	pthread_mutex_t slot_lock;
+	uint32_t *free_slot; /* slot lock: journal slots of deleted partitions */
+	uint32_t free_slot_cnt, free_slot_cap;
+	char *log_path; /* absolute */
 	int64_t pid_next, pid_end;
 
 	struct sl_hk hk;
@@ -178,8 +220,35 @@ int sl_store_each_part(struct sl_store *s, int (*fn)(struct sl_part *p, void *ar
 
 /* topics.c: <data>/state/topics and the directories that prove them */
 SL_MUST_CHECK int sl_topics_load(struct sl_store *s);
-SL_MUST_CHECK int sl_topics_store(struct sl_store *s, const struct sl_topic *extra);
+struct sl_topics_edit { /* what is to be as if it had happened already */
+	const struct sl_topic *add, *drop, *grow;
+	uint32_t grow_to;
+};
+SL_MUST_CHECK int sl_topics_store(struct sl_store *s, const struct sl_topics_edit *edit);
 SL_MUST_CHECK int sl_topics_insert(struct sl_store *s, struct sl_topic *t);
+
+/* topic_cfg.c: its own layer is known from here on. True if it was not. Create lock. */
+bool sl_topic_layered(struct sl_topic *t);
+
+/* topic_parts.c: partitions [from, to) of a topic, files and all; under the create lock */
+SL_MUST_CHECK int sl_topic_make_parts(struct sl_store *s, struct sl_topic *t, uint32_t from,
+				      uint32_t to);
+void sl_topic_unmake_parts(struct sl_store *s, struct sl_topic *t, uint32_t from, uint32_t to);
+bool sl_store_parts_fit(struct sl_store *s, uint32_t more);
+/* Gives a journal slot back; SL_NO_SLOT is none. Any thread. */
+void sl_slot_put(struct sl_store *s, uint32_t slot);
+
+/* epoch.c: what sl_part_epoch_end() answers from */
+struct sl_epochs;
+SL_MUST_CHECK int sl_part_epochs_keep(struct sl_part *p, const struct sl_epochs *e);
+
+/* topic_trash.c: directories of deleted topics; housekeeper, or nobody else is there */
+SL_MUST_CHECK int sl_trash_rename(struct sl_part *p); /* -ENOENT is fine: 0 */
+/* The writer has let go: files, slot, and with the last partition the topic. */
+void sl_trash_part(struct sl_part *p);
+void sl_trash_finish(struct sl_store *s); /* no writer is attached */
+void sl_tombs_free(struct sl_store *s);
+void sl_trash_sweep(struct sl_store *s); /* at start: what a run that was killed left behind */
 
 /* segfile.c: segment files and what belongs to them; housekeeping and control; they block */
 SL_MUST_CHECK int sl_seg_open_active(struct sl_part *p, struct sl_seg *g);
@@ -203,8 +272,18 @@ void sl_hk_tell(struct sl_part *p, uint32_t bits); /* bits for the writer; house
  * disk. */
 SL_MUST_CHECK int sl_hk_extend(struct sl_part *p); /* the active segment, if it is short of room */
 SL_MUST_CHECK int sl_hk_spare(struct sl_part *p);  /* the next segment, if there is none */
+/* Takes it out of what is to be tried again. Housekeeper. */
+void sl_hk_forget(struct sl_part *p);
+void sl_hk_retention_soon(struct sl_store *s); /* any thread */
+/* hk_job.c: has the housekeeper do a job and waits for it. Control or worker. */
+int sl_hk_call(struct sl_store *s, struct sl_hk_job *job);
+void sl_hk_jobs(struct sl_store *s, uint64_t now); /* housekeeper */
+int sl_job_delete(struct sl_store *s, struct sl_hk_job *job);
+int sl_job_delete_records(struct sl_store *s, struct sl_hk_job *job, uint64_t now);
 /* retention.c */
 void sl_retention_run(struct sl_store *s);
+/* Deletes the segments below log start, and has the active one rolled if all of it is. */
+void sl_retention_below_start(struct sl_part *p);
 /* 0 if `bytes` more fit into budget and file system, after eviction; -EAGAIN: soon, when what was
  * rolled has been synced; -ENOSPC. */
 SL_MUST_CHECK int sl_retention_room(struct sl_store *s, uint64_t bytes);

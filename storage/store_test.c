@@ -232,24 +232,29 @@ static void topics(void **state)
 {
 	struct tu t;
 	struct sl_topic_cfg cfg, got;
+	struct sl_topic_layers l = {0};
 	struct sl_topic *x;
 	(void)state;
 
 	tu_init(&t, NULL, NULL);
 	tu_open(&t);
 	sl_topic_cfg_defaults(&cfg);
-	assert_int_equal(sl_store_topic_create(t.s, "..", 1, &cfg, &x), -EINVAL);
-	assert_int_equal(sl_store_topic_create(t.s, "a/b", 1, &cfg, &x), -EINVAL);
-	assert_int_equal(sl_store_topic_create(t.s, "", 1, &cfg, &x), -EINVAL);
-	assert_int_equal(sl_store_topic_create(t.s, NULL, 1, &cfg, &x), -EINVAL);
-	assert_int_equal(sl_store_topic_create(t.s, "a", 0, &cfg, &x), -EINVAL);
-	assert_int_equal(sl_store_topic_create(t.s, "a", SL_PARTITIONS_MAX + 1, &cfg, &x), -EINVAL);
-	cfg.segment_bytes = 1;
-	assert_int_equal(sl_store_topic_create(t.s, "a", 1, &cfg, &x), -EINVAL);
-	sl_topic_cfg_defaults(&cfg);
-	assert_int_equal(sl_store_topic_create(t.s, "b", 3, &cfg, &x), 0);
-	assert_int_equal(sl_store_topic_create(t.s, "b", 3, &cfg, &x), -EEXIST);
-	assert_int_equal(sl_store_topic_create(t.s, "a", 1, &cfg, NULL), 0);
+	l.base = cfg;
+	assert_int_equal(sl_store_topic_create(t.s, "..", 1, &l, &x), -EINVAL);
+	assert_int_equal(sl_store_topic_create(t.s, "a/b", 1, &l, &x), -EINVAL);
+	assert_int_equal(sl_store_topic_create(t.s, "", 1, &l, &x), -EINVAL);
+	assert_int_equal(sl_store_topic_create(t.s, NULL, 1, &l, &x), -EINVAL);
+	assert_int_equal(sl_store_topic_create(t.s, "a", 0, &l, &x), -EINVAL);
+	assert_int_equal(sl_store_topic_create(t.s, "a", SL_PARTITIONS_MAX + 1, &l, &x), -EINVAL);
+	l.base.segment_bytes = 1;
+	assert_int_equal(sl_store_topic_create(t.s, "a", 1, &l, &x), -EINVAL);
+	l.base.segment_bytes = cfg.segment_bytes;
+	l.own_set = 1u << 31; /* no such setting */
+	assert_int_equal(sl_store_topic_create(t.s, "a", 1, &l, &x), -EINVAL);
+	l.own_set = 0;
+	assert_int_equal(sl_store_topic_create(t.s, "b", 3, &l, &x), 0);
+	assert_int_equal(sl_store_topic_create(t.s, "b", 3, &l, &x), -EEXIST);
+	assert_int_equal(sl_store_topic_create(t.s, "a", 1, NULL, NULL), 0);
 	/* one that fails half way leaves nothing behind: no slot of the journal, no directory */
 	char path[400];
 	snprintf(path, sizeof(path), "%s/log/z-3", t.data);
@@ -261,15 +266,15 @@ static void topics(void **state)
 	fclose(f);
 	uint32_t slots = t.s->tail.parts;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(sl_store_topic_create(t.s, "z", 5, &cfg, &x), -EEXIST);
-	assert_int_equal(t.s->tail.parts, slots);
+		assert_int_equal(sl_store_topic_create(t.s, "z", 5, &l, NULL), -EEXIST);
+	assert_int_equal(t.s->tail.parts, slots + 3); /* made once, and free again each time */
+	assert_int_equal(t.s->free_slot_cnt, 3);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(unlink(path), 0);
 	snprintf(path, sizeof(path), "%s/log/z-3", t.data);
 	assert_int_equal(rmdir(path), 0);
 	snprintf(path, sizeof(path), "%s/log/z-0", t.data);
 	assert_int_equal(access(path, F_OK), -1);
-	x = sl_store_topic_find(t.s, "b", 1);
 	assert_null(sl_store_topic_find(t.s, "c", 1));
 	assert_null(sl_store_topic_find(t.s, "bb", 2));
 	assert_ptr_equal(sl_store_topic_find(t.s, "bb", 1), x);
@@ -278,7 +283,7 @@ static void topics(void **state)
 	cfg.retention_ms = 12345;
 	cfg.compression = SL_CODEC_LZ4;
 	cfg.ts_type = SL_TS_LOG_APPEND_TIME;
-	assert_int_equal(sl_store_topic_cfg_set(t.s, x, &cfg), 0);
+	tu_cfg_set(&t, x, &cfg);
 	uint8_t id[16];
 	memcpy(id, sl_topic_id(x), 16);
 	tu_close(&t, true);

@@ -59,6 +59,31 @@ static void unlink_dirty(struct sl_store_writer *w, struct sl_part *p)
 	p->in_dirty = false;
 }
 
+static void unlink_want(struct sl_store_writer *w, struct sl_part *p)
+{
+	struct sl_part *prev = NULL;
+
+	if (!p->in_want)
+		return;
+	for (struct sl_part *q = w->want_head; q != p; q = q->want_next)
+		prev = q;
+	if (prev)
+		prev->want_next = p->want_next;
+	else
+		w->want_head = p->want_next;
+	if (w->want_tail == p)
+		w->want_tail = prev;
+	p->in_want = false;
+}
+
+void sl_writer_unlist(struct sl_store_writer *w, struct sl_part *p)
+{
+	unlink_want(w, p);
+	unlink_dirty(w, p);
+	w->held -= p->held;
+	p->held = p->held_want = false;
+}
+
 static uint64_t want_due(const struct sl_store_writer *w)
 {
 	if (!w->want_head)
@@ -137,13 +162,13 @@ static void hold(struct sl_store_writer *w, struct sl_part *p, bool wanted)
 /* At the heads of the lists, with the time at which it came there first. */
 void sl_round_release(struct sl_store_writer *w, struct sl_part *p)
 {
-	bool failed = sl_part_state(p) == SL_PART_FAILED, wanted = p->held_want;
+	bool dead = sl_part_dead(p), wanted = p->held_want;
 
-	if (!p->held || (!failed && !names_durable(p)))
+	if (!p->held || (!dead && !names_durable(p)))
 		return;
 	p->held = p->held_want = false;
 	w->held--;
-	if (failed)
+	if (dead)
 		return;
 	if (wanted && !p->in_want) {
 		p->in_want = true;
@@ -163,7 +188,7 @@ static void add_part(struct sl_store_writer *w, struct sl_part *p, bool wanted)
 {
 	struct sl_round_part *rp = &w->round.part[w->round.cnt];
 
-	if (p->round || sl_part_state(p) == SL_PART_FAILED)
+	if (p->round || sl_part_dead(p))
 		return;
 	if (!names_durable(p)) {
 		hold(w, p, wanted);
@@ -216,7 +241,7 @@ void sl_round_slot_done(struct sl_store_writer *w, struct sl_round_part *rp, int
 
 static bool part_written(struct sl_round_part *rp)
 {
-	if (sl_part_state(rp->p) == SL_PART_FAILED)
+	if (sl_part_dead(rp->p))
 		rp->failed = true;
 	if (!rp->slot_done || rp->block_busy)
 		return false;

@@ -270,6 +270,82 @@ static void a_name_that_never_comes(void **state)
 	close(k.efd);
 }
 
+/* A topic whose segment never gets its name can still be deleted: nobody waits for it then. */
+static void a_held_one_is_deleted(void **state)
+{
+	struct tu t;
+	struct sl_topic_cfg cfg;
+	(void)state;
+
+	start(&t);
+	sl_topic_cfg_defaults(&cfg);
+	cfg.segment_bytes = 1 << 20;
+	struct sl_part *stuck = tu_topic(&t, "stuck", 2, &cfg);
+	struct sl_part *ok = tu_topic(&t, "ok", 1, NULL);
+	atomic_store(&plan.rename_err, ENOSPC);
+	for (uint64_t i = 0; i < 11; i++)
+		tu_append(&t, stuck, 1, 100000, i, SL_ACK_SYNCED);
+	UNTIL(&t, stuck->held && sl_part_state(stuck) == SL_PART_DISK_FULL);
+	assert_int_equal(t.w->held, 1);
+	struct sl_topic *x = sl_topic_ref(stuck->pub.topic);
+	assert_true(atomic_load(&t.s->disk_full));
+	assert_int_equal(sl_store_topic_delete(t.s, x), 0);
+	assert_false(atomic_load(&t.s->disk_full));
+	assert_int_equal(sl_store_writer_drain(t.w, sl_clock_mono_ns() + 10000000000ull), 0);
+	UNTIL(&t, atomic_load(&t.s->trash_parts) == 0);
+	assert_int_equal(t.w->held, 0);
+	assert_false(stuck->held || stuck->in_dirty || stuck->in_want);
+	assert_null(t.s->hk.pending);
+	sl_topic_put(x);
+	/* one that is in a round when it goes */
+	atomic_store(&plan.rename_err, 0);
+	stuck = tu_topic(&t, "stuck", 1, &cfg);
+	plan.hold = true;
+	tu_append(&t, stuck, 1, 1000, 0, SL_ACK_SYNCED);
+	tu_append(&t, ok, 1, 1000, 0, SL_ACK_SYNCED);
+	UNTIL(&t, stuck->round && plan.kept_cnt > 0);
+	x = sl_topic_ref(stuck->pub.topic);
+	assert_int_equal(sl_store_topic_delete(t.s, x), 0);
+	for (int i = 0; i < 100; i++)
+		tu_pump(&t);
+	assert_int_equal(atomic_load(&t.s->trash_parts), 1); /* the kernel has its slot */
+	plan.hold = false;
+	tu_sync(&t, ok);
+	UNTIL(&t, atomic_load(&t.s->trash_parts) == 0);
+	sl_topic_put(x);
+	tu_close(&t, true);
+	tu_open(&t);
+	assert_true(t.rec.clean);
+	assert_int_equal(t.rec.partitions, 1);
+	tu_fini(&t);
+}
+
+/* Failed, and then deleted: it is not failed any more, and a clean stop is one. */
+static void a_failed_one_is_deleted(void **state)
+{
+	struct tu t;
+	(void)state;
+
+	start(&t);
+	struct sl_part *bad = tu_topic(&t, "bad", 1, NULL);
+	plan.fail_write = true;
+	tu_append(&t, bad, 1, 100000, 0, SL_ACK_SYNCED);
+	UNTIL(&t, sl_part_state(bad) == SL_PART_FAILED);
+	plan.fail_write = false;
+	assert_int_equal(atomic_load(&t.w->failed_parts), 1);
+	assert_int_equal(sl_store_topic_delete(t.s, bad->pub.topic), 0);
+	assert_int_equal(atomic_load(&t.w->failed_parts), 0);
+	UNTIL(&t, atomic_load(&t.s->trash_parts) == 0);
+	bad = tu_topic(&t, "bad", 1, NULL);
+	tu_append(&t, bad, 1, 100000, 7, SL_ACK_SYNCED);
+	tu_sync(&t, bad);
+	tu_close(&t, true);
+	tu_open(&t);
+	assert_true(t.rec.clean);
+	tu_check(tu_topic(&t, "bad", 1, NULL), 0, 1, 1, 100000, 7, t.now_ms);
+	tu_fini(&t);
+}
+
 /* A failed write is told at once, not when the rest of its round is done. */
 static void a_failure_is_told_at_once(void **state)
 {
@@ -354,6 +430,8 @@ int main(void)
 		cmocka_unit_test(times_in_a_segment_without_a_name),
 		cmocka_unit_test(soon_is_soon),
 		cmocka_unit_test(a_name_that_never_comes),
+		cmocka_unit_test(a_held_one_is_deleted),
+		cmocka_unit_test(a_failed_one_is_deleted),
 		cmocka_unit_test(a_failure_is_told_at_once),
 		cmocka_unit_test(the_slot_of_a_round_cut_short),
 		cmocka_unit_test(a_journal_of_ones_own),

@@ -97,23 +97,29 @@ int sl_tail_make(struct sl_tail *t, int state_fd, bool direct, const struct sl_i
 }
 
 /* Both slots are written in full, so that later writes need no space. */
-int sl_tail_add(struct sl_tail *t, const struct sl_tail_mark *m, uint32_t *ret_slot)
+int sl_tail_put(struct sl_tail *t, const struct sl_tail_mark *m, uint32_t slot)
 {
 	struct sl_tail_mark first = *m;
-	if (t->parts == SL_STORE_PARTS_MAX)
-		return -EMFILE;
 	uint8_t *buf = aligned_alloc(SL_IO_BLOCK, 2 * SL_TAIL_SLOT);
+
 	if (!buf)
 		return -ENOMEM;
 	memset(buf, 0, 2 * SL_TAIL_SLOT);
 	first.seq = 0;
 	sl_tail_fill(&first, buf);
-	int err = sl_io_pwrite_all(t->fd, buf, 2 * SL_TAIL_SLOT, sl_tail_off(t->parts, 0));
+	int err = sl_io_pwrite_all(t->fd, buf, 2 * SL_TAIL_SLOT, sl_tail_off(slot, 0));
 	free(buf);
-	if (err)
-		return err;
-	*ret_slot = t->parts++;
-	return 0;
+	return err;
+}
+
+int sl_tail_add(struct sl_tail *t, const struct sl_tail_mark *m, uint32_t *ret_slot)
+{
+	if (t->parts == SL_STORE_PARTS_MAX)
+		return -EMFILE;
+	int err = sl_tail_put(t, m, t->parts);
+	if (!err)
+		*ret_slot = t->parts++;
+	return err;
 }
 
 int sl_tail_sync(struct sl_tail *t)

@@ -81,6 +81,8 @@ SL_MUST_CHECK int sl_tail_make(struct sl_tail *t, int state_fd, bool direct,
 			       const struct sl_io_ops *io);
 /* Adds one partition, durable after sl_tail_sync(). Sets *ret_slot; the mark's seq is ignored. */
 SL_MUST_CHECK int sl_tail_add(struct sl_tail *t, const struct sl_tail_mark *m, uint32_t *ret_slot);
+/* The same for a slot that was another partition's, whose writer has let go of it. */
+SL_MUST_CHECK int sl_tail_put(struct sl_tail *t, const struct sl_tail_mark *m, uint32_t slot);
 SL_MUST_CHECK int sl_tail_sync(struct sl_tail *t);
 SL_MUST_CHECK int sl_tail_publish(struct sl_tail *t, int state_fd);
 void sl_tail_fini(struct sl_tail *t); /* accepts zeroed */

@@ -30,6 +30,7 @@
 #include "platform/record/frame.h"
 #include "store_int.h"
 
+#define TU_ALL_SET   ((1u << 11) - 1)
 #define TU_BATCH_CAP (SL_BATCH_MAX_BYTES + 4096)
 
 struct tu {
@@ -171,14 +172,23 @@ static inline void tu_fini(struct tu *t)
 static inline struct sl_part *tu_topic(struct tu *t, const char *name, uint32_t parts,
 				       const struct sl_topic_cfg *cfg)
 {
-	struct sl_topic_cfg c;
+	struct sl_topic_layers l = {.own_set = cfg ? TU_ALL_SET : 0};
 	struct sl_topic *topic = sl_store_topic_find(t->s, name, strlen(name));
 
-	sl_topic_cfg_defaults(&c);
+	sl_topic_cfg_defaults(&l.base);
+	if (cfg)
+		l.own = *cfg;
 	if (!topic)
-		assert_int_equal(sl_store_topic_create(t->s, name, parts, cfg ? cfg : &c, &topic),
-				 0);
-	return sl_topic_part(topic, 0);
+		assert_int_equal(sl_store_topic_create(t->s, name, parts, &l, &topic), 0);
+	struct sl_part *p = sl_topic_part(topic, 0);
+	sl_topic_put(topic); /* the store's own reference is enough for a test */
+	return p;
+}
+
+/* All settings are the topic's own, as they are now. */
+static inline void tu_cfg_set(struct tu *t, struct sl_topic *topic, const struct sl_topic_cfg *cfg)
+{
+	assert_int_equal(sl_store_topic_own_set(t->s, topic, cfg, TU_ALL_SET), 0);
 }
 
 /* One poll, and a wait for the eventfd if nothing moved. */

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* topic.c - creating, finding and changing topics. */
-#include <dirent.h>
+/* topic.c - finding, creating and growing topics. */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "checkpoint.h"
 #include "platform/base/log.h"
 #include "store_int.h"
 
@@ -40,6 +32,20 @@ struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_
 		return NULL;
 	pthread_rwlock_rdlock(&s->topics_lock);
 	struct sl_topic *t = find(s, name, len);
+	if (t)
+		sl_topic_ref(t);
+	pthread_rwlock_unlock(&s->topics_lock);
+	return t;
+}
+
+struct sl_topic *sl_store_topic_by_id(struct sl_store *s, const uint8_t id[16])
+{
+	struct sl_topic *t = NULL;
+
+	pthread_rwlock_rdlock(&s->topics_lock);
+	for (uint32_t i = 0; i < s->topic_cnt && !t; i++)
+		if (memcmp(s->topic[i]->id, id, 16) == 0)
+			t = sl_topic_ref(s->topic[i]);
 	pthread_rwlock_unlock(&s->topics_lock);
 	return t;
 }
@@ -53,173 +59,132 @@ void sl_store_topics(struct sl_store *s, int (*fn)(struct sl_topic *t, void *arg
 	pthread_rwlock_unlock(&s->topics_lock);
 }
 
+uint64_t sl_store_generation(const struct sl_store *s)
+{
+	return atomic_load_explicit(&s->generation, memory_order_acquire);
+}
+
 /* ---- creating ------------------------------------------------------------------------------ */
 
-/* What a creation that was cut short left behind may be used again; data may not. */
-static int empty_dir(int log_fd, const char *dir)
+/* A checkpoint that speaks of a deleted topic would be believed of another one of its name. */
+static int forget_names(struct sl_store *s)
 {
-	int fd = sl_dir_open(log_fd, dir, false);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-	struct stat st;
-	int err = 0;
+	struct sl_hk_job job = {.kind = SL_JOB_CHECKPOINTS};
 
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
-	while (!err && (e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) ||
-		    (strstr(e->d_name, ".log") && st.st_size))
-			err = -EEXIST;
-	}
-	rewinddir(d);
-	while (!err && (e = readdir(d)))
-		if (e->d_name[0] != '.')
-			unlinkat(fd, e->d_name, 0);
-	closedir(d);
+	if (!s->names_stale)
+		return 0;
+	int err = sl_hk_call(s, &job);
+	s->names_stale = err != 0;
 	return err;
 }
 
-static int first_segment(struct sl_part *p)
+/* The file may have been replaced although its directory could not be synced. */
+static void unsay(struct sl_store *s, const struct sl_topic *t, const char *what)
 {
-	struct sl_seg *g = sl_seg_new(0);
-	int err = g ? sl_seg_open_active(p, g) : -ENOMEM;
+	if (sl_topics_store(s, NULL))
+		sl_log(SL_LOG_WARN, "storage", "topic %s: not %s, but the next start may bring it",
+		       t->name, what);
+}
 
-	if (!err) {
-		g->fresh = true;
-		sl_seg_flag(g, SL_SEG_NAMED | SL_SEG_DURABLE);
-		err = sl_part_add_seg(p, g);
-	}
-	if (err)
-		sl_seg_free(g);
-	else
-		atomic_store(&p->active, g);
+static int publish(struct sl_store *s, struct sl_topic *t)
+{
+	pthread_rwlock_wrlock(&s->topics_lock);
+	int err = sl_topics_insert(s, t);
+	pthread_rwlock_unlock(&s->topics_lock);
+	if (!err)
+		atomic_fetch_add(&s->generation, 1);
 	return err;
-}
-
-static int make_partition(struct sl_store *s, struct sl_topic *t, int32_t id)
-{
-	struct sl_epochs *e = calloc(1, sizeof(*e));
-	struct sl_part *p = sl_part_new(s, t, id);
-	int err = e && p ? 0 : -ENOMEM;
-
-	t->part[id] = p;
-	if (!err && mkdirat(s->dir.log_fd, p->dir, 0700))
-		err = errno == EEXIST ? empty_dir(s->dir.log_fd, p->dir) : -errno;
-	if (!err)
-		err = sl_partmeta_store(s->dir.log_fd, p->dir, t->id);
-	if (!err) {
-		e->cnt = 1; /* epoch 0 from offset 0 */
-		err = sl_epochs_store(s->dir.log_fd, p->dir, e);
-	}
-	free(e);
-	if (!err)
-		err = first_segment(p);
-	if (err)
-		return err;
-	struct sl_tail_mark m = {.part = id, .fresh = true, .bytes = p->tail_blk};
-	memcpy(m.topic_id, t->id, 16);
-	p->pub.writer = (uint16_t)sl_store_writer_of(s, t->id, id);
-	p->w = &s->writer[p->pub.writer];
-	p->pool = p->w->pool;
-	return sl_tail_add(&s->tail, &m, &p->journal_slot);
-}
-
-static void remove_files(struct sl_store *s, const struct sl_topic *t)
-{
-	for (uint32_t i = 0; i < t->part_cnt; i++) {
-		if (!t->part[i])
-			break;
-		if (empty_dir(s->dir.log_fd, t->part[i]->dir) == 0)
-			unlinkat(s->dir.log_fd, t->part[i]->dir, AT_REMOVEDIR);
-	}
-}
-
-static int sync_part_dirs(struct sl_store *s, const struct sl_topic *t)
-{
-	int err = 0;
-
-	for (uint32_t i = 0; i < t->part_cnt && !err; i++) {
-		int fd = sl_dir_open(s->dir.log_fd, t->part[i]->dir, false);
-		if (fd < 0)
-			return fd;
-		err = fsync(fd) ? -errno : 0;
-		close(fd);
-	}
-	if (!err)
-		err = sl_tail_sync(&s->tail);
-	return !err && fsync(s->dir.log_fd) ? -errno : err;
 }
 
 static int create(struct sl_store *s, const char *name, uint32_t parts,
-		  const struct sl_topic_cfg *cfg, struct sl_topic **ret_topic)
+		  const struct sl_topic_layers *layers, struct sl_topic **ret_topic)
 {
 	uint8_t id[16];
 
 	if (find(s, name, strlen(name)))
 		return -EEXIST;
-	if (s->topic_cnt >= SL_STORE_TOPICS_MAX || s->part_cnt + parts > SL_STORE_PARTS_MAX)
+	if (s->topic_cnt >= SL_STORE_TOPICS_MAX || !sl_store_parts_fit(s, parts))
 		return -EMFILE;
+	int err = forget_names(s);
+	if (err)
+		return err;
 	sl_uuid_make(id);
-	struct sl_topic *t = sl_topic_new(name, id, parts, cfg);
+	struct sl_topic *t = sl_topic_new(s, name, id, parts, layers);
 	if (!t)
 		return -ENOMEM;
-	uint32_t slots = s->tail.parts;
-	int err = 0;
-	for (uint32_t i = 0; i < parts && !err; i++)
-		err = make_partition(s, t, (int32_t)i);
-	if (!err)
-		err = sync_part_dirs(s, t);
-	bool stored = !err;
-	if (!err)
-		err = sl_topics_store(s, t);
+	err = sl_topic_make_parts(s, t, 0, parts);
 	if (!err) {
-		pthread_rwlock_wrlock(&s->topics_lock);
-		err = sl_topics_insert(s, t);
-		pthread_rwlock_unlock(&s->topics_lock);
+		atomic_store_explicit(&t->part_cnt, parts, memory_order_release);
+		err = sl_topics_store(s, &(struct sl_topics_edit){.add = t});
+		if (!err)
+			err = publish(s, t);
+		if (err) {
+			unsay(s, t, "made");
+			sl_topic_unmake_parts(s, t, 0, parts);
+		}
 	}
 	if (err) {
-		if (stored && sl_topics_store(s, NULL)) /* it may stand there all the same */
-			sl_log(SL_LOG_WARN, "storage",
-			       "topic %s: not made, but the next start may bring it", name);
-		s->tail.parts = slots; /* theirs for the next topic */
-		remove_files(s, t);
 		sl_topic_free(t);
 		return err;
 	}
 	if (ret_topic)
-		*ret_topic = t;
+		*ret_topic = sl_topic_ref(t);
 	return 0;
 }
 
 int sl_store_topic_create(struct sl_store *s, const char *name, uint32_t partitions,
-			  const struct sl_topic_cfg *cfg, struct sl_topic **ret_topic)
+			  const struct sl_topic_layers *layers, struct sl_topic **ret_topic)
 {
+	struct sl_topic_layers kafkas = {0};
+
+	sl_topic_cfg_defaults(&kafkas.base);
+	if (!layers)
+		layers = &kafkas;
 	if (!name || !sl_topic_name_valid(name, strnlen(name, SL_TOPIC_NAME_MAX + 1)) ||
-	    partitions == 0 || partitions > SL_PARTITIONS_MAX || !cfg || !sl_topic_cfg_valid(cfg))
+	    partitions == 0 || partitions > SL_PARTITIONS_MAX || !sl_topic_layers_valid(layers))
 		return -EINVAL;
 	pthread_mutex_lock(&s->create_lock);
-	int err = create(s, name, partitions, cfg, ret_topic);
+	int err = create(s, name, partitions, layers, ret_topic);
 	pthread_mutex_unlock(&s->create_lock);
 	return err;
 }
 
-int sl_store_topic_cfg_set(struct sl_store *s, struct sl_topic *t, const struct sl_topic_cfg *cfg)
-{
-	struct sl_topic_cfg old;
+/* ---- growing ------------------------------------------------------------------------------- */
 
-	if (!sl_topic_cfg_valid(cfg))
+static int grow(struct sl_store *s, struct sl_topic *t, uint32_t total)
+{
+	uint32_t have = sl_topic_cnt(t);
+
+	if (atomic_load(&t->deleted))
+		return -ENOENT;
+	if (total <= have || total > SL_PARTITIONS_MAX)
 		return -EINVAL;
-	pthread_mutex_lock(&s->create_lock);
-	sl_topic_cfg_get(t, &old);
-	sl_topic_cfg_put(t, cfg);
-	int err = sl_topics_store(s, NULL);
+	if (!sl_store_parts_fit(s, total - have))
+		return -EMFILE;
+	int err = sl_topic_reserve(t, total);
+	if (!err)
+		err = sl_topic_make_parts(s, t, have, total);
 	if (err)
-		sl_topic_cfg_put(t, &old);
+		return err;
+	err = sl_topics_store(s, &(struct sl_topics_edit){.grow = t, .grow_to = total});
+	if (err) {
+		unsay(s, t, "grown");
+		sl_topic_unmake_parts(s, t, have, total);
+		return err;
+	}
+	pthread_rwlock_wrlock(&s->topics_lock); /* whoever counts partitions counts them all */
+	s->part_cnt += total - have;
+	/* release: pairs with the acquire in sl_topic_cnt(), after which the array holds them */
+	atomic_store_explicit(&t->part_cnt, total, memory_order_release);
+	pthread_rwlock_unlock(&s->topics_lock);
+	atomic_fetch_add(&s->generation, 1);
+	return 0;
+}
+
+int sl_store_partitions_add(struct sl_store *s, struct sl_topic *t, uint32_t total)
+{
+	pthread_mutex_lock(&s->create_lock);
+	int err = grow(s, t, total);
 	pthread_mutex_unlock(&s->create_lock);
 	return err;
 }

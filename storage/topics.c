@@ -2,7 +2,8 @@
 /*
  * topics.c - <data>/state/topics: names, ids, partition counts and settings.
  *
- * Text, replaced whole: "sluice-topics 1", one line per topic, "end <CRC-32C of what is before>".
+ * Text, replaced whole: "sluice-topics 2", one line per topic with its own settings, one per
+ * deleted topic whose directories still bear its name, "end <CRC-32C of what is before>".
  * If it is lost or damaged, the partition directories and their partition.metadata tell the topics;
  * only their settings are gone then. Format: docs/formats/state.md.
  */
@@ -17,94 +18,82 @@
 
 #include "checkpoint.h"
 #include "platform/base/log.h"
+#include "platform/base/topic_cfg.h"
 #include "platform/record/crc32c.h"
 #include "store_int.h"
 
 #define FILE_NAME      "topics"
 #define LINE_MAX_BYTES 1024u
-#define FILE_MAX_BYTES (64u + SL_STORE_TOPICS_MAX * LINE_MAX_BYTES)
-
-static const struct setting { /* one row per setting: its Kafka name and its place */
-	const char *name;
-	size_t off;
-	uint8_t bytes;
-} settings[] = {
-#define ROW(n, f)                                                                                  \
-	{                                                                                          \
-		n, offsetof(struct sl_topic_cfg, f), sizeof(((struct sl_topic_cfg *)0)->f)         \
-	}
-	ROW("retention.ms", retention_ms),
-	ROW("retention.bytes", retention_bytes),
-	ROW("segment.bytes", segment_bytes),
-	ROW("segment.ms", segment_ms),
-	ROW("max.message.bytes", max_message_bytes),
-	ROW("index.interval.bytes", index_interval_bytes),
-	ROW("message.timestamp.before.max.ms", ts_before_max_ms),
-	ROW("message.timestamp.after.max.ms", ts_after_max_ms),
-	ROW("message.timestamp.type", ts_type),
-	ROW("compression.type", compression),
-	ROW("compact", compact),
-#undef ROW
-};
-
-static int64_t get(const struct sl_topic_cfg *cfg, const struct setting *row)
-{
-	const uint8_t *at = (const uint8_t *)cfg + row->off;
-	int32_t v32;
-	int64_t v64;
-
-	if (row->bytes == 1)
-		return *at;
-	if (row->bytes == 4) {
-		memcpy(&v32, at, 4);
-		return v32;
-	}
-	memcpy(&v64, at, 8);
-	return v64;
-}
-
-static void put(struct sl_topic_cfg *cfg, const struct setting *row, int64_t v)
-{
-	uint8_t *at = (uint8_t *)cfg + row->off;
-	int32_t v32 = (int32_t)v;
-
-	if (row->bytes == 1)
-		*at = v != 0;
-	else if (row->bytes == 4)
-		memcpy(at, &v32, 4);
-	else
-		memcpy(at, &v, 8);
-}
+#define FILE_MAX_BYTES (64u + 2 * SL_STORE_TOPICS_MAX * LINE_MAX_BYTES)
+#define HEADER_1       "sluice-topics 1\n"
+#define HEADER_2       "sluice-topics 2\n"
+#define UNLAYERED      "unlayered"
 
 /* ---- storing ------------------------------------------------------------------------------- */
 
-static size_t put_topic(char *text, size_t cap, const struct sl_topic *t)
+static size_t put_name(char *text, size_t cap, const char *what, const char *name,
+		       const uint8_t id[16], uint32_t parts)
 {
-	struct sl_topic_cfg cfg;
-	char id[SL_UUID_TEXT];
+	char uuid[SL_UUID_TEXT];
 
-	sl_topic_cfg_get(t, &cfg);
-	sl_uuid_text(t->id, id);
-	size_t n = (size_t)snprintf(text, cap, "topic %s %s %u", t->name, id, t->part_cnt);
-	for (size_t i = 0; i < SL_ARRAY_SIZE(settings); i++)
-		n += (size_t)snprintf(text + n, cap - n, " %s=%" PRId64, settings[i].name,
-				      get(&cfg, &settings[i]));
+	sl_uuid_text(id, uuid);
+	return (size_t)snprintf(text, cap, "%s %s %s %u", what, name, uuid, parts);
+}
+
+/* Settings in Kafka's own text, only those of the topic's own layer. */
+static size_t put_topic(char *text, size_t cap, const struct sl_topic *t, uint32_t parts)
+{
+	struct sl_topic_layers l;
+	char value[SL_TOPIC_SETTING_TEXT];
+	uint32_t cnt;
+	const struct sl_topic_setting *row = sl_topic_settings(&cnt);
+
+	sl_topic_layers_get(t, &l);
+	size_t n = put_name(text, cap, "topic", t->name, t->id, parts);
+	if (t->unlayered)
+		n += (size_t)snprintf(text + n, cap - n, " " UNLAYERED);
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (!(l.own_set & sl_topic_setting_bit(i)))
+			continue;
+		sl_topic_setting_text(&l.own, &row[i], value);
+		n += (size_t)snprintf(text + n, cap - n, " %s=%s", row[i].name, value);
+	}
 	n += (size_t)snprintf(text + n, cap - n, "\n");
 	return n;
 }
 
-int sl_topics_store(struct sl_store *s, const struct sl_topic *extra)
+static uint32_t tombs(const struct sl_store *s)
 {
-	size_t cap = 128 + (s->topic_cnt + 1) * (size_t)LINE_MAX_BYTES, n;
+	uint32_t n = 0;
+
+	for (const struct sl_tomb *b = s->tomb; b; b = b->next)
+		n++;
+	return n;
+}
+
+int sl_topics_store(struct sl_store *s, const struct sl_topics_edit *edit)
+{
+	static const struct sl_topics_edit none = {0};
+	size_t cap = 128 + (s->topic_cnt + 1 + tombs(s)) * (size_t)LINE_MAX_BYTES, n;
 	char *text = malloc(cap);
 
 	if (!text)
 		return -ENOMEM;
-	n = (size_t)snprintf(text, cap, "sluice-topics 1\n");
-	for (uint32_t i = 0; i < s->topic_cnt; i++)
-		n += put_topic(text + n, cap - n, s->topic[i]);
-	if (extra)
-		n += put_topic(text + n, cap - n, extra);
+	if (!edit)
+		edit = &none;
+	n = (size_t)snprintf(text, cap, HEADER_2);
+	for (uint32_t i = 0; i < s->topic_cnt; i++) {
+		const struct sl_topic *t = s->topic[i];
+		if (t != edit->drop)
+			n += put_topic(text + n, cap - n, t,
+				       t == edit->grow ? edit->grow_to : sl_topic_cnt(t));
+	}
+	if (edit->add)
+		n += put_topic(text + n, cap - n, edit->add, sl_topic_cnt(edit->add));
+	for (const struct sl_tomb *b = s->tomb; b; b = b->next) {
+		n += put_name(text + n, cap - n, "deleted", b->name, b->id, b->parts);
+		n += (size_t)snprintf(text + n, cap - n, "\n");
+	}
 	n += (size_t)snprintf(text + n, cap - n, "end %08x\n", sl_crc32c(text, n));
 	int err = sl_file_replace(s->dir.state_fd, FILE_NAME, text, n);
 	free(text);
@@ -130,7 +119,7 @@ int sl_topics_insert(struct sl_store *s, struct sl_topic *t)
 	}
 	s->topic[at] = t;
 	s->topic_cnt++;
-	s->part_cnt += t->part_cnt;
+	s->part_cnt += sl_topic_cnt(t);
 	return 0;
 }
 
@@ -143,55 +132,133 @@ static struct sl_topic *find_exact(struct sl_store *s, const char *name)
 }
 
 static int add(struct sl_store *s, const char *name, const uint8_t id[16], uint32_t parts,
-	       const struct sl_topic_cfg *cfg)
+	       const struct sl_topic_layers *layers, bool unlayered)
 {
 	if (s->topic_cnt >= SL_STORE_TOPICS_MAX || s->part_cnt + parts > SL_STORE_PARTS_MAX)
 		return -EMFILE;
-	struct sl_topic *t = sl_topic_new(name, id, parts, cfg);
+	struct sl_topic *t = sl_topic_new(s, name, id, parts, layers);
 	int err = t ? 0 : -ENOMEM;
 	for (uint32_t i = 0; i < parts && !err; i++) {
-		t->part[i] = sl_part_new(s, t, (int32_t)i);
-		err = t->part[i] ? 0 : -ENOMEM;
+		struct sl_part *p = sl_part_new(s, t, (int32_t)i);
+		sl_topic_put_part(t, i, p);
+		err = p ? 0 : -ENOMEM;
 	}
-	if (!err)
+	if (!err) {
+		atomic_store(&t->part_cnt, parts);
 		err = sl_topics_insert(s, t);
-	if (err)
+	}
+	if (err) {
 		sl_topic_free(t);
-	return err;
+		return err;
+	}
+	t->unlayered = unlayered;
+	s->unlayered += unlayered;
+	return 0;
 }
 
-static bool parse_settings(char *text, struct sl_topic_cfg *cfg)
+/* The first format had all settings of a topic, as numbers, and one under a name of its own. */
+static bool parse_number(struct sl_topic_layers *l, const char *name, const char *value)
+{
+	uint32_t cnt;
+	const struct sl_topic_setting *all = sl_topic_settings(&cnt);
+	const char *kafkas = strcmp(name, "compact") == 0 ? "cleanup.policy" : name;
+	const struct sl_topic_setting *row = sl_topic_setting_find(kafkas, strlen(kafkas));
+
+	if (row) {
+		sl_topic_setting_put(&l->own, row, strtoll(value, NULL, 10));
+		l->own_set |= sl_topic_setting_bit((uint32_t)(row - all));
+	}
+	return true;
+}
+
+/* A setting that this version does not know is left out. */
+static bool parse_setting(struct sl_topic_layers *l, const char *name, const char *value)
+{
+	uint32_t cnt;
+	const struct sl_topic_setting *all = sl_topic_settings(&cnt);
+	const struct sl_topic_setting *row = sl_topic_setting_find(name, strlen(name));
+
+	if (!row)
+		return true;
+	/* a word of a later version is one that the gateway's own topics have */
+	for (const struct sl_setting_word *w = row->words; w && w->word; w++)
+		if (w->later && strcmp(w->word, value) == 0)
+			sl_topic_setting_put(&l->own, row, w->value);
+	int rc = sl_topic_setting_parse(&l->own, row, value, strlen(value), NULL, 0);
+	if (rc && rc != -ENOTSUP)
+		return false;
+	l->own_set |= sl_topic_setting_bit((uint32_t)(row - all));
+	return true;
+}
+
+static bool parse_settings(char *text, bool first_format, struct sl_topic_layers *l,
+			   bool *ret_unlayered)
 {
 	char *save;
 
+	*ret_unlayered = first_format;
 	for (char *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
 		char *eq = strchr(w, '=');
+		if (!eq && strcmp(w, UNLAYERED) == 0) {
+			*ret_unlayered = true;
+			continue;
+		}
 		if (!eq)
 			return false;
 		*eq = '\0';
-		for (size_t i = 0; i < SL_ARRAY_SIZE(settings); i++)
-			if (strcmp(settings[i].name, w) == 0)
-				put(cfg, &settings[i], strtoll(eq + 1, NULL, 10));
+		if (!(first_format ? parse_number : parse_setting)(l, w, eq + 1))
+			return false;
 	}
-	return sl_topic_cfg_valid(cfg);
+	return sl_topic_layers_valid(l);
 }
 
-static int parse_topic(struct sl_store *s, char *line)
+/* Behind the line's first word. */
+static bool parse_name(const char *line, char name[SL_TOPIC_NAME_MAX + 1], uint8_t id[16],
+		       unsigned *parts, int *at)
 {
-	struct sl_topic_cfg cfg;
-	char name[SL_TOPIC_NAME_MAX + 1], id[32];
+	char uuid[32];
+
+	*at = 0;
+	return sscanf(line, " %249s %23s %u%n", name, uuid, parts, at) == 3 &&
+	       sl_topic_name_valid(name, strlen(name)) && sl_uuid_parse(uuid, id) && *parts > 0 &&
+	       *parts <= SL_PARTITIONS_MAX;
+}
+
+static int parse_topic(struct sl_store *s, char *line, bool first_format)
+{
+	struct sl_topic_layers l = {0};
+	char name[SL_TOPIC_NAME_MAX + 1];
 	uint8_t raw[16];
 	unsigned parts;
-	int at = 0;
+	bool unlayered;
+	int at;
 
-	if (sscanf(line, "topic %249s %23s %u%n", name, id, &parts, &at) != 3 ||
-	    !sl_topic_name_valid(name, strlen(name)) || !sl_uuid_parse(id, raw) || parts == 0 ||
-	    parts > SL_PARTITIONS_MAX || find_exact(s, name))
+	if (strncmp(line, "topic ", 6) || !parse_name(line + 6, name, raw, &parts, &at) ||
+	    find_exact(s, name))
 		return -EILSEQ;
-	sl_topic_cfg_defaults(&cfg);
-	if (!parse_settings(line + at, &cfg))
+	sl_topic_cfg_defaults(&l.base);
+	l.own = l.base;
+	if (!parse_settings(line + 6 + at, first_format, &l, &unlayered))
 		return -EILSEQ;
-	return add(s, name, raw, parts, &cfg);
+	return add(s, name, raw, parts, &l, unlayered);
+}
+
+static int parse_deleted(struct sl_store *s, const char *line)
+{
+	struct sl_tomb *b = calloc(1, sizeof(*b));
+	unsigned parts;
+	int at;
+
+	if (!b)
+		return -ENOMEM;
+	if (!parse_name(line + strlen("deleted"), b->name, b->id, &parts, &at)) {
+		free(b);
+		return -EILSEQ;
+	}
+	b->parts = parts;
+	b->next = s->tomb;
+	s->tomb = b;
+	return 0;
 }
 
 static int parse(struct sl_store *s, char *text, size_t len)
@@ -202,13 +269,16 @@ static int parse(struct sl_store *s, char *text, size_t len)
 
 	for (char *p = text; (p = strstr(p, "\nend ")); p++)
 		end = p + 1;
-	if (strncmp(text, "sluice-topics 1\n", 16) || !end || sscanf(end, "end %8x", &crc) != 1 ||
-	    crc != sl_crc32c(text, (size_t)(end - text)) || (size_t)(end - text) > len)
+	bool first_format = strncmp(text, HEADER_1, strlen(HEADER_1)) == 0;
+	if ((!first_format && strncmp(text, HEADER_2, strlen(HEADER_2))) || !end ||
+	    sscanf(end, "end %8x", &crc) != 1 || crc != sl_crc32c(text, (size_t)(end - text)) ||
+	    (size_t)(end - text) > len)
 		return -EILSEQ;
 	*end = '\0';
 	strtok_r(text, "\n", &save);
 	for (char *line; !err && (line = strtok_r(NULL, "\n", &save));)
-		err = parse_topic(s, line);
+		err = strncmp(line, "deleted ", 8) ? parse_topic(s, line, first_format)
+						   : parse_deleted(s, line);
 	return err;
 }
 
@@ -246,7 +316,7 @@ static int note_dir(struct sl_store *s, const char *dir, struct found **all, siz
 static int rebuild(struct sl_store *s)
 {
 	struct found *all = NULL;
-	struct sl_topic_cfg cfg;
+	struct sl_topic_layers l = {0};
 	size_t cnt = 0;
 	int fd = sl_dir_open(s->dir.data_fd, "log", false);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -259,12 +329,12 @@ static int rebuild(struct sl_store *s)
 		err = note_dir(s, e->d_name, &all, &cnt);
 	if (d)
 		closedir(d);
-	sl_topic_cfg_defaults(&cfg);
+	sl_topic_cfg_defaults(&l.base);
 	for (size_t i = 0; i < cnt && !err; i++) {
 		sl_log(SL_LOG_WARN, "storage",
 		       "topic %s: known by its directories only, settings are the defaults",
 		       all[i].name);
-		err = add(s, all[i].name, all[i].id, (uint32_t)all[i].max_part + 1, &cfg);
+		err = add(s, all[i].name, all[i].id, (uint32_t)all[i].max_part + 1, &l, false);
 	}
 	free(all);
 	/* also when there is none: a topic of which only some directories are made is no topic */
@@ -289,7 +359,7 @@ static void report_unknown(struct sl_store *s)
 			continue;
 		const struct sl_topic *t =
 			sl_partdir_parse(e->d_name, name, &part) ? find_exact(s, name) : NULL;
-		if (!t || (uint32_t)part >= t->part_cnt || !S_ISDIR(st.st_mode))
+		if (!t || (uint32_t)part >= sl_topic_cnt(t) || !S_ISDIR(st.st_mode))
 			sl_log(SL_LOG_WARN, "storage", "log/%s belongs to no topic: left alone",
 			       e->d_name);
 	}
@@ -313,10 +383,13 @@ int sl_topics_load(struct sl_store *s)
 	if (err == -EILSEQ || err == -ENOENT) {
 		while (s->topic_cnt)
 			sl_topic_free(s->topic[--s->topic_cnt]);
-		s->part_cnt = 0;
+		s->part_cnt = s->unlayered = 0;
+		sl_tombs_free(s);
 		err = rebuild(s);
 	}
-	if (!err)
+	if (!err) {
+		sl_trash_sweep(s); /* before what is left is reported */
 		report_unknown(s);
+	}
 	return err;
 }

@@ -125,7 +125,7 @@ static unsigned reap(struct sl_store_writer *w)
 
 static void roll_for_retention(struct sl_store_writer *w, struct sl_part *p)
 {
-	if (sl_part_state(p) == SL_PART_FAILED ||
+	if (sl_part_dead(p) ||
 	    sl_seg_size(atomic_load_explicit(&p->active, memory_order_relaxed)) == 0)
 		return;
 	if (sl_writer_roll(w, p))
@@ -143,11 +143,17 @@ static unsigned hear_hk(struct sl_store_writer *w)
 
 	while ((p = sl_spsc_pop(&w->from_hk))) {
 		uint32_t bits = atomic_exchange_explicit(&p->to_wr, 0, memory_order_acq_rel);
+		n++;
+		if (bits & SL_WR_LEAVE) {
+			sl_writer_leave(w, p);
+			continue;
+		}
 		if (bits & SL_WR_ROLL)
 			roll_for_retention(w, p);
 		sl_round_release(w, p);
+		if ((bits & SL_WR_SYNC) && !sl_part_dead(p) && sl_part_synced(p) < sl_part_end(p))
+			sl_writer_want(w, p);
 		sl_writer_submit_part(w, p);
-		n++;
 	}
 	return n;
 }
@@ -177,6 +183,7 @@ unsigned sl_store_poll(struct sl_store_writer *w, uint64_t now_ns)
 		if (w->round.phase != SL_ROUND_IDLE)
 			break;
 	}
+	moved += sl_writer_leave_poll(w);
 	w->store->io->flush(w->io);
 	if (w->ring_pending) {
 		w->ring_pending = false;
