@@ -183,6 +183,7 @@ void sl_dp_housekeep(struct sl_dataplane *dp)
 	for (uint32_t i = 0; i < dp->ports; i++)
 		sl_port_housekeep(dp->port[i].port);
 	sl_dp_refresh_topics(dp);
+	(void)sl_dp_routes_reap(dp);
 }
 
 void sl_dp_read_losses(struct sl_dataplane *dp)

@@ -34,6 +34,14 @@ SL_MUST_CHECK int sl_dp_start(struct sl_dataplane *dp, char *err, size_t errlen)
 int sl_dp_stop(struct sl_dataplane *dp, uint64_t deadline_ns);
 void sl_dp_free(struct sl_dataplane *dp); /* accepts NULL */
 
+/*
+ * Topics were made, deleted or grew (sl_store_generation()): the listeners write to what there is
+ * now. A listener whose topic is gone keeps the deleted one, where its records are counted as
+ * append_failed[deleted]. -EAGAIN: the last call is not through all lcores yet, call again;
+ * -ENOMEM. Control; while lcores run, or before.
+ */
+SL_MUST_CHECK int sl_dp_rebind(struct sl_dataplane *dp);
+
 /* Reads the back ends' loss counters into the counter file; about once a second. Control. */
 void sl_dp_housekeep(struct sl_dataplane *dp);
 /* Reads them now: before a ledger is shown, which would otherwise miss the losses of up to a

@@ -222,6 +222,93 @@ static void a_writer_that_cannot_have_its_log(SL_UNUSED void **st)
 	unmake(&f);
 }
 
+static void wait_for(struct fix *f, const uint64_t *counter, uint64_t more)
+{
+	uint64_t from = sl_ctr_get(counter), begin = sl_clock_mono_ns();
+
+	while (sl_ctr_get(counter) < from + more) {
+		if (sl_clock_mono_ns() - begin > WAIT_NS)
+			fail_msg("nothing moves");
+		usleep(500);
+		sl_dp_housekeep(f->dp);
+	}
+}
+
+static void wait_unreferenced(struct fix *f, const struct sl_topic *t)
+{
+	uint64_t begin = sl_clock_mono_ns();
+
+	while (t->refs) {
+		if (sl_clock_mono_ns() - begin > WAIT_NS)
+			fail_msg("the old topic is not given back");
+		usleep(500);
+		sl_dp_housekeep(f->dp);
+	}
+}
+
+static void rebind(struct fix *f)
+{
+	int rc;
+
+	while ((rc = sl_dp_rebind(f->dp)) == -EAGAIN)
+		usleep(500);
+	assert_int_equal(rc, 0);
+}
+
+/* The listener's topic is deleted, made again and grown under full load: every record is somewhere.
+ */
+static void topics_come_and_go(SL_UNUSED void **st)
+{
+	struct fix f;
+
+	cfg->port[0].loop = true;
+	make(&f);
+	const struct sl_ctr_lcore *l = &f.ctr->lcore[0];
+	const struct sl_ctr_writer *w = &f.ctr->writer[0];
+	const uint64_t *in = &w->appended[SL_ORIGIN_INGEST];
+	const uint64_t *gone = &w->failed[SL_ORIGIN_INGEST][SL_APPEND_DELETED];
+	start(&f);
+	wait_for(&f, in, 1000);
+	rebind(&f); /* nothing has changed */
+	assert_int_equal(f.topic->refs, 1);
+	ts_delete(f.topic);
+	rebind(&f); /* there is nothing else to go to: refused there, by name */
+	wait_for(&f, gone, 1000);
+	assert_int_equal(f.topic->refs, 1);
+	struct sl_topic *again = ts_topic(f.store, "logs", 300, 1048588);
+	again->parts = 2;
+	rebind(&f);
+	assert_int_equal(again->refs, 1);
+	wait_for(&f, in, 1000);
+	wait_unreferenced(&f, f.topic);
+	uint64_t refused = sl_ctr_get(gone);
+	wait_for(&f, in, 1000);
+	assert_int_equal(sl_ctr_get(gone), refused);
+	again->parts = 100; /* as many as there are batches for */
+	rebind(&f);
+	wait_for(&f, in, 20000);
+	assert_int_equal(again->refs, 1);
+	again->parts = 300; /* more than that: it stays at 100 */
+	rebind(&f);
+	rebind(&f);
+	wait_for(&f, in, 20000);
+	assert_int_equal(sl_dp_stop(f.dp, sl_clock_mono_ns() + 10000000000u), 0);
+	assert_int_equal(in_flight(&f), 0);
+	assert_int_equal(l->frame[SL_FR_ACCEPTED], *in + *gone);
+	unsigned used = 0;
+	for (int32_t p = 0; p < 300; p++) {
+		used += sl_part_end(sl_topic_part(again, p)) > 0;
+		assert_true(p < 100 || sl_part_end(sl_topic_part(again, p)) == 0);
+	}
+	assert_true(used > 50); /* 200 senders over 100 partitions */
+	assert_int_equal(ts_records(again) + ts_records(f.topic), *in);
+	sl_dp_free(f.dp);
+	assert_int_equal(again->refs, 0);
+	ts_free(f.store);
+	sl_counters_close(f.ctr);
+	cfg->port[0].loop = false;
+}
+
 static void refusals(SL_UNUSED void **st)
 {
 	struct sl_dp_cfg dc = {.config = cfg};
@@ -275,6 +362,7 @@ int main(void)
 		cmocka_unit_test(paced),
 		cmocka_unit_test(inject_beside),
 		cmocka_unit_test(a_writer_that_cannot_have_its_log),
+		cmocka_unit_test(topics_come_and_go),
 		cmocka_unit_test(refusals),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,7 +145,10 @@ int sl_dp_build_topics(struct sl_dataplane *dp, char *err, size_t errlen)
 		while (k < dp->topics && dp->topic[k].topic != t)
 			k++;
 		if (k == dp->topics)
-			dp->topic[dp->topics++].topic = t;
+			dp->topic[dp->topics++] =
+				(struct dp_topic){.topic = t, .used = sl_topic_partitions(t)};
+		else
+			sl_topic_put(t); /* one reference is enough */
 		dp->listener_topic[i] = k;
 	}
 	sl_dp_refresh_topics(dp);
@@ -341,6 +344,9 @@ void sl_dp_unbuild(struct sl_dataplane *dp)
 	}
 	for (uint32_t i = 0; i < dp->ports; i++)
 		close_port(&dp->port[i]);
+	sl_dp_routes_drop(dp);
+	for (uint32_t i = 0; i < dp->topics; i++)
+		sl_topic_put(dp->topic[i].topic);
 	free(dp->topic);
 	free(dp->listener_topic);
 }

@@ -22,6 +22,8 @@ struct dp_port {
 struct dp_topic {
 	struct sl_topic *topic;
 	_Atomic uint32_t max_bytes; /* refreshed by housekeeping, read by ingest lcores */
+	uint32_t used;              /* partitions that ingest lcores write to: the first so many */
+	uint32_t told;              /* the last count that the batches did not suffice for */
 };
 
 struct dp_ingest {
@@ -41,6 +43,7 @@ struct sl_dataplane {
 	struct dp_port port[SL_CFG_PORTS_MAX];
 	struct dp_topic *topic;   /* of the listeners, each once */
 	uint32_t *listener_topic; /* listener -> topic */
+	struct dp_old *old;       /* replaced, and somebody may still use it: dp_rebind.c */
 	struct dp_ingest ingest[SL_CFG_CPUS_MAX];
 	struct sl_writer *writer[SL_STORE_WRITERS_MAX];
 	bool writer_running[SL_STORE_WRITERS_MAX];
@@ -58,6 +61,10 @@ void sl_dp_unbuild(struct sl_dataplane *dp);
 
 /* max.message.bytes of every topic as it is now. */
 void sl_dp_refresh_topics(struct sl_dataplane *dp);
+
+/* dp_rebind.c: gives back what was replaced. False: not all have let go of it. Control. */
+bool sl_dp_routes_reap(struct sl_dataplane *dp);
+void sl_dp_routes_drop(struct sl_dataplane *dp); /* no lcore runs any more */
 
 /* Writes the sentence and returns rc. */
 SL_PRINTF(4, 5) int sl_dp_fail(int rc, char *err, size_t errlen, const char *fmt, ...);

@@ -44,6 +44,15 @@ SL_INLINE void sl_handoff_return(struct sl_handoff *h, struct sl_append *const *
 {
 	SL_ASSERT(rte_ring_sp_enqueue_bulk(h->back, (void *const *)a, n, NULL) == n);
 }
+/* How many were given, ever, modulo 2^32; and whether all up to there came back. Any thread. */
+SL_INLINE uint32_t sl_handoff_given(const struct sl_handoff *h)
+{
+	return __atomic_load_n(&h->to->prod.tail, __ATOMIC_ACQUIRE);
+}
+SL_INLINE bool sl_handoff_returned(const struct sl_handoff *h, uint32_t given)
+{
+	return (int32_t)(__atomic_load_n(&h->back->prod.tail, __ATOMIC_ACQUIRE) - given) >= 0;
+}
 SL_INLINE bool sl_handoff_pending(const struct sl_handoff *h)
 {
 	return !rte_ring_empty(h->to);

@@ -10,6 +10,7 @@
 #include "pace.h"
 #include "platform/base/clock.h"
 #include "port.h"
+#include "route.h"
 
 #define CLOCK_STEP_US   20         /* the clock is not read more often */
 #define REST_MAX_NS     NS_PER_S   /* longest sleep */
@@ -45,9 +46,17 @@ struct sl_ingest {
 	struct sl_pkt pkt[SL_INGEST_BURST];
 	struct rte_mbuf *mbuf[SL_INGEST_BURST];
 	_Atomic bool stop SL_ALIGNED(SL_CACHELINE);
+	_Atomic(struct sl_route *) route; /* offered; NULL once it is taken */
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
+
+/* What is spare beside the open ones is not all to wait for one ring. */
+static void count_together(struct sl_ingest *g)
+{
+	g->near_together =
+		SL_MIN((uint32_t)SL_INGEST_NEAR_BATCHES, (g->ob.cnt - g->ob.slots) / 4 + 1);
+}
 
 static int copy_config(struct sl_ingest *g, const struct sl_ingest_cfg *cfg)
 {
@@ -62,8 +71,7 @@ static int copy_config(struct sl_ingest *g, const struct sl_ingest_cfg *cfg)
 	for (uint32_t i = 0; i < cfg->batches.writers; i++)
 		g->writer[i] = cfg->writer[i];
 	g->near = cfg->near;
-	g->near_together =
-		SL_MIN((uint32_t)SL_INGEST_NEAR_BATCHES, (g->ob.cnt - g->ob.slots) / 4 + 1);
+	count_together(g);
 	g->listener = calloc(cfg->listener_cnt + 1, sizeof(*g->listener));
 	g->fast = calloc(cfg->batches.topic_cnt + 1, sizeof(*g->fast));
 	g->flat = aligned_alloc(SL_CACHELINE,
@@ -362,11 +370,64 @@ static unsigned serve_port(struct sl_ingest *g, const struct sl_ingest_port *p)
 	return n;
 }
 
+/* ---- other topics ----------------------------------------------------------------------------
+ */
+
+/* What is open still goes where it was meant to; then the arrays change places. */
+SL_COLD static void take_route(struct sl_ingest *g)
+{
+	struct sl_route *r = atomic_load_explicit(&g->route, memory_order_acquire), old;
+
+	sl_ob_close_oldest(&g->ob, UINT32_MAX);
+	publish(g, false);
+	old = (struct sl_route){.slot = g->ob.slot,
+				.topic = g->ob.topic,
+				.fast = g->fast,
+				.listener = g->listener,
+				.slots = g->ob.slots,
+				.topics = g->ob.topics};
+	g->ob.slot = r->slot;
+	g->ob.topic = r->topic;
+	g->ob.slots = r->slots;
+	g->ob.topics = r->topics;
+	g->fast = r->fast;
+	g->listener = r->listener;
+	count_together(g);
+	*r = old;
+	/* release: pairs with sl_ingest_took() */
+	atomic_store_explicit(&g->route, NULL, memory_order_release);
+}
+
+void sl_ingest_offer(struct sl_ingest *g, struct sl_route *r)
+{
+	SL_ASSERT(sl_ingest_took(g) && r->slots < g->ob.cnt);
+	/* pairs with the look after arming */
+	atomic_store_explicit(&g->route, r, memory_order_seq_cst);
+	sl_waker_ring(&g->idle.waker);
+}
+
+bool sl_ingest_took(const struct sl_ingest *g)
+{
+	return !atomic_load_explicit(&g->route, memory_order_acquire);
+}
+
+uint32_t sl_ingest_batches(const struct sl_ingest *g)
+{
+	return g->ob.cnt;
+}
+
+const struct sl_ingest_listener *sl_ingest_listeners(const struct sl_ingest *g)
+{
+	return g->listener;
+}
+
 SL_HOT unsigned sl_ingest_turn(struct sl_ingest *g)
 {
 	unsigned n = 0;
 
 	g->starving = false;
+	if (sl_unlikely(atomic_load_explicit(&g->route, memory_order_relaxed) != NULL))
+		take_route(g);
 	read_clock(g);
 	for (uint32_t i = 0; i < g->ports; i++)
 		n += serve_port(g, &g->port[i]);
@@ -427,6 +488,7 @@ static void rest(struct sl_ingest *g)
 	uint64_t ns = rest_ns(g);
 	/* pairs with stop and with a writer that gave batches back: look once more after arming */
 	if (atomic_load_explicit(&g->stop, memory_order_seq_cst) ||
+	    atomic_load_explicit(&g->route, memory_order_seq_cst) ||
 	    (g->starving && patience(g) > 0) || ns == 0)
 		sl_idle_disarm(&g->idle);
 	else if (nap)

@@ -81,6 +81,17 @@ void sl_ingest_free(struct sl_ingest *g); /* accepts NULL */
  * before the loop runs. */
 SL_MUST_CHECK int sl_ingest_watch(struct sl_ingest *g, uint32_t nth_port, int fd);
 
+struct sl_route;
+/*
+ * Between two bursts the lcore closes what is open and exchanges its arrays for those of r, which
+ * has the old ones once sl_ingest_took() is true. One at a time. Control.
+ */
+void sl_ingest_offer(struct sl_ingest *g, struct sl_route *r);
+bool sl_ingest_took(const struct sl_ingest *g); /* acquire: nothing old is written to any more */
+uint32_t sl_ingest_batches(const struct sl_ingest *g); /* of its pool. Control. */
+/* As the loop has them; while nothing is offered. Control. */
+const struct sl_ingest_listener *sl_ingest_listeners(const struct sl_ingest *g);
+
 /* One turn over all ports: frames taken. For tests and benches; sl_ingest_run() does it for ever.
  */
 unsigned sl_ingest_turn(struct sl_ingest *g);

@@ -54,6 +54,13 @@ struct sl_topic *ts_topic(struct sl_store *s, const char *name, uint32_t parts, 
 	return t;
 }
 
+void ts_delete(struct sl_topic *t)
+{
+	t->name[0] = '\0';
+	for (uint32_t p = 0; p < t->parts; p++)
+		atomic_store(&t->part[p].pub.state, SL_PART_DELETED);
+}
+
 uint64_t ts_walk(const struct sl_part *p, void (*fn)(const struct sl_record *r, void *arg),
 		 void *arg)
 {
@@ -97,8 +104,25 @@ struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_
 {
 	for (unsigned i = 0; i < s->topics; i++)
 		if (strlen(s->topic[i].name) == len && !memcmp(s->topic[i].name, name, len))
-			return &s->topic[i];
+			return sl_topic_ref(&s->topic[i]);
 	return NULL;
+}
+
+const char *sl_topic_name(const struct sl_topic *t)
+{
+	return t->name;
+}
+
+struct sl_topic *sl_topic_ref(struct sl_topic *t)
+{
+	t->refs++;
+	return t;
+}
+
+void sl_topic_put(struct sl_topic *t)
+{
+	if (t)
+		SL_ASSERT(t->refs-- > 0);
 }
 
 uint32_t sl_topic_partitions(const struct sl_topic *t)
@@ -150,6 +174,13 @@ static int append(struct sl_store_writer *w, struct sl_append *a)
 	unsigned every = atomic_load(&s->busy_every);
 
 	SL_ASSERT(w->attached && a->part->pub.writer == w->idx);
+	if (sl_part_state(a->part) == SL_PART_DELETED) {
+		if (s->counters)
+			sl_ctr_add(
+				&s->counters->writer[w->idx].failed[a->origin][SL_APPEND_DELETED],
+				a->records);
+		return -ENOENT;
+	}
 	if (atomic_load(&s->busy) || (every && ++w->tries % every == 0))
 		return -EAGAIN;
 	sl_scratch_init(&scratch, 1 << 20);

@@ -26,6 +26,7 @@ struct sl_part {
 };
 
 struct sl_topic {
+	int refs; /* held by the code under test */
 	char name[32];
 	uint32_t parts;
 	struct sl_part *part;
@@ -56,6 +57,8 @@ struct sl_store *ts_new(unsigned writers, struct sl_counters *ctr);
 void ts_free(struct sl_store *s);
 /* Partition p belongs to writer p mod writers. */
 struct sl_topic *ts_topic(struct sl_store *s, const char *name, uint32_t parts, int32_t max_bytes);
+/* Not found any more; its partitions refuse. Its memory stays until ts_free(). */
+void ts_delete(struct sl_topic *t);
 /* Walks all records of a partition in order; returns their number. fn may be NULL. */
 uint64_t ts_walk(const struct sl_part *p, void (*fn)(const struct sl_record *r, void *arg),
 		 void *arg);

@@ -50,6 +50,20 @@ struct sl_topic *sl_store_topic_find(struct sl_store *s, SL_UNUSED const char *n
 	return &s->topic;
 }
 
+const char *sl_topic_name(SL_UNUSED const struct sl_topic *t)
+{
+	return "bench";
+}
+
+struct sl_topic *sl_topic_ref(struct sl_topic *t)
+{
+	return t;
+}
+
+void sl_topic_put(SL_UNUSED struct sl_topic *t)
+{
+}
+
 uint32_t sl_topic_partitions(SL_UNUSED const struct sl_topic *t)
 {
 	return PARTITIONS;
