@@ -83,6 +83,7 @@ struct sl_cfg_topic {
 	char name[SL_TOPIC_NAME_MAX + 1];
 	uint32_t partitions;
 	struct sl_topic_cfg cfg;
+	uint32_t set; /* settings that the file names for it: platform/base/topic_cfg.h */
 };
 
 struct sl_cfg_listen { /* host:port, [v6]:port */
@@ -127,12 +128,25 @@ struct sl_config {
 		struct sl_cfg_listen advertise; /* host "" = the local address of the connection */
 		uint32_t num_partitions;        /* kafka.config num.partitions */
 		bool auto_create;               /* auto.create.topics.enable */
+		bool clamp_replication;         /* more replicas than one count as one */
 		struct sl_topic_cfg topic_defaults; /* log.retention.ms and the like */
+		uint32_t topic_defaults_set;        /* of them named by the file */
 		uint32_t max_connections;
-		uint32_t request_max_bytes; /* socket.request.max.bytes */
-		uint64_t memory_bytes;      /* of all connections together */
-		uint32_t workers;           /* threads of the worker pool */
-		uint32_t idle_ms;           /* connections.max.idle.ms */
+		uint32_t request_max_bytes;       /* socket.request.max.bytes */
+		uint64_t memory_bytes;            /* of all connections together */
+		uint32_t workers;                 /* threads of the worker pool */
+		uint32_t idle_ms;                 /* connections.max.idle.ms */
+		uint32_t max_groups, max_offsets; /* of committed offsets, all groups together */
+		uint64_t group_memory_bytes;
+		/* kafka.config, under Kafka's own names */
+		uint32_t group_initial_delay_ms; /* group.initial.rebalance.delay.ms */
+		uint32_t group_min_session_ms, group_max_session_ms;
+		uint32_t group_max_size;
+		uint32_t offsets_partitions;    /* offsets.topic.num.partitions */
+		uint32_t offsets_retention_min; /* offsets.retention.minutes */
+		uint32_t offsets_check_ms;      /* offsets.retention.check.interval.ms */
+		uint32_t offset_metadata_max;   /* offset.metadata.max.bytes */
+		int32_t offsets_commit_acks;    /* offsets.commit.required.acks: -1 or 1 */
 	} kafka;
 	struct {
 		struct sl_cfg_listen listen; /* port 0 = off */

@@ -8,6 +8,7 @@
 
 #include "platform/base/clock.h"
 #include "platform/base/log.h"
+#include "platform/base/topic_cfg.h"
 #include "platform/config/config.h"
 
 #define NODE_ID          1
@@ -139,26 +140,98 @@ static int open_store(struct sl_gateway *g, char *err, size_t errlen)
 	return 0;
 }
 
-static int ensure_topic(struct sl_gateway *g, const char *name, uint32_t partitions,
-			const struct sl_topic_cfg *cfg, char *err, size_t errlen)
+/* What the file says of a topic: its entry, or the defaults of all topics. */
+static const struct sl_cfg_topic *topic_entry(const struct sl_config *c, const char *name)
 {
-	struct sl_topic *t = sl_store_topic_find(g->store, name, strlen(name));
-	struct sl_topic_cfg now;
-	int rc = 0;
+	for (uint32_t i = 0; i < c->topic_cnt; i++)
+		if (!strcmp(c->topic[i].name, name))
+			return &c->topic[i];
+	return NULL;
+}
 
-	if (!t) {
-		rc = sl_store_topic_create(g->store, name, partitions, cfg, &t);
-	} else {
-		if (sl_topic_partitions(t) != partitions)
-			sl_log(SL_LOG_WARN, "app",
-			       "topic %s has %u partitions, the config says %u: left as it is",
-			       name, sl_topic_partitions(t), partitions);
-		sl_topic_cfg_get(t, &now);
-		if (!sl_topic_cfg_equal(&now, cfg))
-			rc = sl_store_topic_cfg_set(g->store, t, cfg);
+/* A setting that the file names and an admin set otherwise: the admin's is in force. */
+static void log_overridden(const struct sl_topic *t, const struct sl_cfg_topic *entry)
+{
+	struct sl_topic_layers l;
+	uint32_t cnt;
+	const struct sl_topic_setting *row = sl_topic_settings(&cnt);
+
+	sl_topic_layers_get(t, &l);
+	for (uint32_t i = 0; i < cnt; i++) {
+		char own[SL_TOPIC_SETTING_TEXT], file[SL_TOPIC_SETTING_TEXT];
+		if (!(l.own_set & entry->set & sl_topic_setting_bit(i)))
+			continue;
+		sl_topic_setting_text(&l.own, &row[i], own);
+		sl_topic_setting_text(&entry->cfg, &row[i], file);
+		if (strcmp(own, file))
+			sl_log(SL_LOG_INFO, "app",
+			       "topic %s: %s is %s, set through the Kafka port; the config's %s "
+			       "is not in force",
+			       entry->name, row[i].name, own, file);
 	}
-	if (rc)
-		snprintf(err, errlen, "topic %s: %s", name, strerror(-rc));
+}
+
+/* Never fewer than there are: a key would change its partition for nothing. */
+static int match_partitions(struct sl_gateway *g, struct sl_topic *t, uint32_t want)
+{
+	uint32_t have = sl_topic_partitions(t);
+
+	if (want > have) {
+		sl_log(SL_LOG_INFO, "app", "topic %s grows from %u to %u partitions",
+		       sl_topic_name(t), have, want);
+		return sl_store_partitions_add(g->store, t, want);
+	}
+	if (want < have)
+		sl_log(SL_LOG_INFO, "app",
+		       "topic %s has %u partitions, the config says %u: left as it is",
+		       sl_topic_name(t), have, want);
+	return 0;
+}
+
+static int settle_topic(struct sl_gateway *g, struct sl_topic *t)
+{
+	const struct sl_config *c = g->config;
+	const struct sl_cfg_topic *entry = topic_entry(c, sl_topic_name(t));
+	int rc = sl_topic_base_set(t, entry ? &entry->cfg : &c->kafka.topic_defaults,
+				   entry ? entry->set : 0);
+
+	if (rc || !entry)
+		return rc;
+	log_overridden(t, entry);
+	return match_partitions(g, t, entry->partitions);
+}
+
+struct topics {
+	struct sl_topic *t[SL_STORE_TOPICS_MAX];
+	uint32_t cnt;
+};
+
+static int collect(struct sl_topic *t, void *arg)
+{
+	struct topics *all = arg;
+
+	all->t[all->cnt++] = sl_topic_ref(t);
+	return all->cnt == SL_STORE_TOPICS_MAX;
+}
+
+/* Topics of earlier runs: what the file says now is under what was set through the Kafka port. */
+static int settle_topics(struct sl_gateway *g, char *err, size_t errlen)
+{
+	struct topics *all = calloc(1, sizeof(*all));
+	int rc = all ? 0 : -ENOMEM;
+
+	if (all)
+		sl_store_topics(g->store, collect, all);
+	for (uint32_t i = 0; all && i < all->cnt; i++) {
+		if (!rc) {
+			rc = settle_topic(g, all->t[i]);
+			if (rc)
+				snprintf(err, errlen, "topic %s: %s", sl_topic_name(all->t[i]),
+					 strerror(-rc));
+		}
+		sl_topic_put(all->t[i]);
+	}
+	free(all);
 	return rc;
 }
 
@@ -166,15 +239,18 @@ static int ensure_topic(struct sl_gateway *g, const char *name, uint32_t partiti
 static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
 {
 	const struct sl_config *c = g->config;
-	int rc;
+	int rc = settle_topics(g, err, errlen);
 
-	for (uint32_t i = 0; i < c->topic_cnt; i++) {
-		rc = ensure_topic(g, c->topic[i].name, c->topic[i].partitions, &c->topic[i].cfg,
-				  err, errlen);
+	for (uint32_t i = 0; i < c->topic_cnt && !rc; i++) {
+		const struct sl_cfg_topic *e = &c->topic[i];
+		struct sl_topic_layers l = {.base = e->cfg, .base_set = e->set};
+		rc = sl_store_topic_create(g->store, e->name, e->partitions, &l, NULL);
+		if (rc == -EEXIST)
+			rc = 0;
 		if (rc)
-			return rc;
+			snprintf(err, errlen, "topic %s: %s", e->name, strerror(-rc));
 	}
-	return 0;
+	return rc;
 }
 
 static int start_dataplane(struct sl_gateway *g, char *err, size_t errlen)
@@ -288,6 +364,21 @@ fail:
 	return rc;
 }
 
+/* Topics come and go through the Kafka port: listeners write to what there is. */
+static void follow_topics(struct sl_gateway *g)
+{
+	uint64_t now = sl_store_generation(g->store);
+
+	if (now == g->topics_gen)
+		return;
+	int rc = sl_dp_rebind(g->dp);
+	if (!rc)
+		g->topics_gen = now;
+	else if (rc != -EAGAIN) /* that one is not through all lcores yet: with the next turn */
+		sl_log(SL_LOG_ERROR, "app", "listeners stay with the topics they have: %s",
+		       strerror(-rc));
+}
+
 void sl_gateway_housekeep(struct sl_gateway *g)
 {
 	static const unsigned every = CHECKPOINT_EVERY;
@@ -297,6 +388,7 @@ void sl_gateway_housekeep(struct sl_gateway *g)
 	sl_dp_housekeep(g->dp);
 	sl_ledger_read(g->counters, true, &l);
 	sl_rates_keep(&g->rates, &l, sl_clock_mono_ns());
+	follow_topics(g);
 	if ((sl_clock_mono_ns() / 1000000000) % every == 0)
 		sl_counters_checkpoint(g->counters);
 }

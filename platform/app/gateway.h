@@ -30,6 +30,7 @@ struct sl_gateway { /* visible to this folder only */
 	struct sl_http *http;
 	struct sl_control *control;
 	struct sl_rates rates;
+	uint64_t topics_gen; /* of the store, as the data plane last saw it */
 	int lock_fd;
 	bool eal;
 	uint64_t started_ns; /* monotonic, of exec */

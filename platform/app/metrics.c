@@ -168,6 +168,29 @@ static void storage(FILE *f, struct sl_store *s)
 	one(f, "sluice_disk_sync_failed_total", SL_PROM_COUNTER, "Failed syncs.", st.sync_failed);
 }
 
+static void groups(FILE *f, const struct sl_kafka_stats *st)
+{
+	one(f, "sluice_kafka_groups", SL_PROM_GAUGE, "Consumer groups.", st->groups);
+	one(f, "sluice_kafka_group_members", SL_PROM_GAUGE, "Members of all groups.",
+	    st->group_members);
+	one(f, "sluice_kafka_committed_offsets", SL_PROM_GAUGE, "Committed offsets of all groups.",
+	    st->group_offsets);
+	one(f, "sluice_kafka_group_rebalances_total", SL_PROM_COUNTER, "Rebalances begun.",
+	    st->group_rebalances);
+	one(f, "sluice_kafka_offset_commits_total", SL_PROM_COUNTER, "Offsets committed.",
+	    st->offset_commits);
+	one(f, "sluice_kafka_offsets_expired_total", SL_PROM_COUNTER,
+	    "Committed offsets removed by their retention.", st->offsets_expired);
+	one(f, "sluice_kafka_group_refused_total", SL_PROM_COUNTER,
+	    "Joins and commits beyond a limit.", st->group_refused);
+	one(f, "sluice_kafka_group_records_skipped_total", SL_PROM_COUNTER,
+	    "Records of __consumer_offsets that were not understood.", st->group_foreign);
+	one(f, "sluice_kafka_group_write_errors_total", SL_PROM_COUNTER,
+	    "Records that could not be written to __consumer_offsets.", st->group_write_errors);
+	one(f, "sluice_kafka_group_rewrites_total", SL_PROM_COUNTER,
+	    "Partitions of __consumer_offsets that were rewritten.", st->group_compactions);
+}
+
 static void kafka(FILE *f, struct sl_kafka *k)
 {
 	struct sl_kafka_stats st = {0};
@@ -195,6 +218,10 @@ static void kafka(FILE *f, struct sl_kafka *k)
 	    "Fetches that memory could not serve.", st.fetch_from_disk);
 	one(f, "sluice_kafka_produce_errors_total", SL_PROM_COUNTER,
 	    "Partitions of produce requests answered with an error.", st.produce_errors);
+	one(f, "sluice_kafka_admin_errors_total", SL_PROM_COUNTER,
+	    "Topics, partitions and settings of admin requests answered with an error.",
+	    st.admin_errors);
+	groups(f, &st);
 }
 
 void sl_gateway_metrics(struct sl_gateway *g, FILE *f)

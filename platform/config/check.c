@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 
+#include "platform/base/topic_cfg.h"
 #include "platform/config/load.h"
 
 struct check {
@@ -221,6 +222,28 @@ static void check_sizes(const struct check *c, const struct sl_topic_cfg *t,
 			     t->max_message_bytes, (long long)t->segment_bytes);
 }
 
+/* Which settings the file names: under the topic's names, or the broker's. */
+static uint32_t named_settings(const struct sl_node *config, bool broker)
+{
+	uint32_t cnt, set = 0;
+	const struct sl_topic_setting *row = sl_topic_settings(&cnt);
+
+	for (uint32_t i = 0; i < cnt; i++)
+		if (sl_doc_get(config, broker ? row[i].broker : row[i].name))
+			set |= sl_topic_setting_bit(i);
+	return set;
+}
+
+static void note_named(const struct check *c, const struct sl_node *root)
+{
+	struct sl_config *cfg = c->l->cfg;
+
+	for (uint32_t k = 0; k < cfg->topic_cnt; k++)
+		cfg->topic[k].set = named_settings(elem_get(c->topics, k, "config"), false);
+	cfg->kafka.topic_defaults_set =
+		named_settings(sl_doc_get(sl_doc_get(root, "kafka"), "config"), true);
+}
+
 static void check_topics(const struct check *c)
 {
 	for (uint32_t k = 0; k < c->cfg->topic_cnt; k++) {
@@ -317,6 +340,7 @@ void sl_check(struct sl_load *l)
 	check_ports(&c);
 	check_listeners(&c);
 	check_topics(&c);
+	note_named(&c, l->root);
 	add_listener_topics(&c);
 	check_partitions(&c);
 	check_kafka(&c, sl_doc_get(l->root, "kafka"));

@@ -7,6 +7,7 @@
 
 #include "platform/base/log.h"
 #include "platform/base/sl_test.h"
+#include "platform/base/topic_cfg.h"
 #include "platform/config/config.h"
 #include "platform/config/keys.h"
 
@@ -100,6 +101,14 @@ static void defaults(void **state)
 	sl_config_free(c);
 }
 
+static uint32_t bit_of(const char *name)
+{
+	uint32_t cnt;
+	const struct sl_topic_setting *row = sl_topic_setting_find(name, strlen(name));
+
+	return sl_topic_setting_bit((uint32_t)(row - sl_topic_settings(&cnt)));
+}
+
 /* The order in the file does not matter: topics stand before what their defaults come from. */
 static void topic_defaults(void **state)
 {
@@ -118,6 +127,9 @@ static void topic_defaults(void **state)
 	assert_int_equal(c->topic[0].cfg.compression, SL_COMP_PRODUCER);
 	assert_int_equal(c->topic[1].partitions, 2);
 	assert_int_equal(c->topic[1].cfg.retention_ms, 5);
+	assert_int_equal(c->topic[0].set, 0);
+	assert_int_equal(c->topic[1].set, bit_of("compression.type") | bit_of("segment.bytes"));
+	assert_int_equal(c->kafka.topic_defaults_set, bit_of("retention.ms"));
 	assert_int_equal(c->topic[1].cfg.segment_bytes, 2 << 20);
 	assert_int_equal(c->topic[1].cfg.compression, SL_CODEC_LZ4);
 	sl_config_free(c);
@@ -441,6 +453,8 @@ static void manual(void **state)
 	assert_memory_equal(&c->gateway, &d->gateway, sizeof(c->gateway));
 	assert_memory_equal(&c->dataplane, &d->dataplane, sizeof(c->dataplane));
 	assert_memory_equal(&c->storage, &d->storage, sizeof(c->storage));
+	assert_int_not_equal(c->kafka.topic_defaults_set, 0);
+	c->kafka.topic_defaults_set = 0; /* the manual names them, with the values they have */
 	assert_memory_equal(&c->kafka, &d->kafka, sizeof(c->kafka));
 	assert_memory_equal(&c->admin, &d->admin, sizeof(c->admin));
 	assert_memory_equal(&c->log, &d->log, sizeof(c->log));

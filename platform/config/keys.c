@@ -2,6 +2,7 @@
 #include "platform/config/keys.h"
 
 #include "platform/base/log.h"
+#include "platform/base/topic_cfg_table.h"
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -53,21 +54,12 @@ static const struct sl_choice HEADERS[] = {{"facility", SL_HDR_FACILITY, false},
 					   {"time", SL_HDR_TIME, false},
 					   {"source", SL_HDR_SOURCE, false},
 					   {NULL, 0, false}};
-static const struct sl_choice TS_TYPES[] = {{"CreateTime", SL_TS_CREATE_TIME, false},
-					    {"LogAppendTime", SL_TS_LOG_APPEND_TIME, false},
-					    {NULL, 0, false}};
-static const struct sl_choice COMPRESSION[] = {{"producer", SL_COMP_PRODUCER, false},
-					       {"uncompressed", SL_CODEC_NONE, false},
-					       {"gzip", SL_CODEC_GZIP, false},
-					       {"snappy", SL_CODEC_SNAPPY, false},
-					       {"lz4", SL_CODEC_LZ4, false},
-					       {"zstd", SL_CODEC_ZSTD, false},
-					       {NULL, 0, false}};
-static const struct sl_choice CLEANUP[] = {{"delete", false, false},
-					   {"compact", 0, true},
-					   {"compact,delete", 0, true},
-					   {"delete,compact", 0, true},
-					   {NULL, 0, false}};
+static const struct sl_choice COMMIT_ACKS[] = {
+	{"-1", -1, false}, {"1", 1, false}, {NULL, 0, false}};
+#define WORD(w, v, l) {w, v, l},
+static const struct sl_choice TS_TYPES[] = {SL_WORDS_TS_TYPE(WORD){NULL, 0, false}};
+static const struct sl_choice COMPRESSION[] = {SL_WORDS_COMPRESSION(WORD){NULL, 0, false}};
+static const struct sl_choice CLEANUP[] = {SL_WORDS_CLEANUP(WORD){NULL, 0, false}};
 static const struct sl_choice LEVELS[] = {{"error", SL_LOG_ERROR, false},
 					  {"warn", SL_LOG_WARN, false},
 					  {"info", SL_LOG_INFO, false},
@@ -121,49 +113,28 @@ static const struct sl_key_list TOPICS = LIST(topic, topic_cnt, topic_init);
 #define GIB (1024 * MIB)
 #define TIB (1024 * GIB)
 
-/* The settings of a topic, under the broker's name and the topic's. */
-#define TOPIC_INT(broker, topic, field, lo, hi, d, h)                                              \
-	{.path = "kafka/config/" broker, .type = &SL_T_INT, DEFAULTS(field), RANGE(lo, hi),        \
-	 .def = d, .help = h " Default of all topics."}
-#define TOPIC_INT_OWN(broker, topic, field, lo, hi, h)                                             \
-	{.path = "topics[]/config/" topic, .type = &SL_T_INT, TOPIC(cfg.field), RANGE(lo, hi),     \
-	 .def_doc = "`kafka.config." broker "`", .help = h}
-#define TOPIC_ENUM(broker, topic, field, words, d, h)                                              \
-	{.path = "kafka/config/" broker, .type = &SL_T_ENUM, DEFAULTS(field), .choices = words,    \
-	 .def = d, .help = h " Default of all topics."}
-#define TOPIC_ENUM_OWN(broker, topic, field, words, h)                                             \
-	{.path = "topics[]/config/" topic, .type = &SL_T_ENUM, TOPIC(cfg.field), .choices = words, \
-	 .def_doc = "`kafka.config." broker "`", .help = h}
-
-/* X(integer row, enum row): expanded once for the broker's names, once for the topic's. */
-#define TOPIC_SETTINGS(N, E)                                                                       \
-	N("log.retention.ms", "retention.ms", retention_ms, -1, INT64_MAX, "604800000",            \
-	  "Records older than this are deleted, in ms; -1: no limit.")                             \
-	N("log.retention.bytes", "retention.bytes", retention_bytes, -1, INT64_MAX, "-1",          \
-	  "Bytes that a partition keeps; -1: no limit but `storage.budget`.")                      \
-	N("log.roll.ms", "segment.ms", segment_ms, 1, INT64_MAX, "604800000",                      \
-	  "A segment is closed after this many ms even if it is not full.")                        \
-	N("message.max.bytes", "max.message.bytes", max_message_bytes, 1024, SL_BATCH_MAX_BYTES,   \
-	  "1048588", "Largest record batch that is taken, in bytes.")                              \
-	N("log.index.interval.bytes", "index.interval.bytes", index_interval_bytes, 64, 64 * MIB,  \
-	  "4096", "Bytes of log per entry of the index.")                                          \
-	N("log.message.timestamp.before.max.ms", "message.timestamp.before.max.ms",                \
-	  ts_before_max_ms, 0, INT64_MAX, "9223372036854775807",                                   \
-	  "How far before now a producer's CreateTime may lie, in ms.")                            \
-	N("log.message.timestamp.after.max.ms", "message.timestamp.after.max.ms",                  \
-	  ts_after_max_ms, 0, INT64_MAX, "9223372036854775807",                                    \
-	  "How far after now a producer's CreateTime may lie, in ms.")                             \
-	E("log.message.timestamp.type", "message.timestamp.type", ts_type, TS_TYPES, "CreateTime", \
-	  "Whose clock stamps records: the producer's, or the box's on append.")                   \
-	E("compression.type", "compression.type", compression, COMPRESSION, "producer",            \
-	  "Codec of stored batches; `producer` keeps what came.")                                  \
-	E("log.cleanup.policy", "cleanup.policy", compact, CLEANUP, "delete",                      \
-	  "What happens to old segments.")
-
-#define N_BROKER(b, t, f, lo, hi, d, h) TOPIC_INT(b, t, f, lo, hi, d, h),
-#define E_BROKER(b, t, f, w, d, h) TOPIC_ENUM(b, t, f, w, d, h),
-#define N_TOPIC(b, t, f, lo, hi, d, h) TOPIC_INT_OWN(b, t, f, lo, hi, h),
-#define E_TOPIC(b, t, f, w, d, h) TOPIC_ENUM_OWN(b, t, f, w, h),
+/* The rows of topic_cfg_table.h, once under the broker's names, once under the topic's. */
+#define OF_BROKER(broker, field) .path = "kafka/config/" broker, DEFAULTS(field)
+#define OF_TOPIC(topic, broker, field)                                                             \
+	.path = "topics[]/config/" topic, TOPIC(cfg.field),                                        \
+	.def_doc = "`kafka.config." broker "`"
+#define S_BROKER(topic, broker, field, type_, lo, hi, d, h)                                        \
+	{OF_BROKER(broker, field), .type = &SL_T_INT, RANGE(lo, hi),                               \
+	 .def_from = offsetof(struct sl_config, storage.segment_bytes),                            \
+	 .def_doc = "`storage.segment`", .help = h " Default of all topics."},
+#define N_BROKER(topic, broker, field, type_, lo, hi, d, h)                                        \
+	{OF_BROKER(broker, field), .type = &SL_T_INT, RANGE(lo, hi), .def = #d,                    \
+	 .help = h " Default of all topics."},
+#define E_BROKER(topic, broker, field, type_, list_, dw, d, h)                                     \
+	{OF_BROKER(broker, field), .type = &SL_T_ENUM, .choices = CHOICES_##list_, .def = dw,      \
+	 .help = h " Default of all topics."},
+#define N_TOPIC(topic, broker, field, type_, lo, hi, d, h)                                         \
+	{OF_TOPIC(topic, broker, field), .type = &SL_T_INT, RANGE(lo, hi), .help = h},
+#define E_TOPIC(topic, broker, field, type_, list_, dw, d, h)                                      \
+	{OF_TOPIC(topic, broker, field), .type = &SL_T_ENUM, .choices = CHOICES_##list_, .help = h},
+#define CHOICES_SL_WORDS_TS_TYPE TS_TYPES
+#define CHOICES_SL_WORDS_COMPRESSION COMPRESSION
+#define CHOICES_SL_WORDS_CLEANUP CLEANUP
 
 _Static_assert(sizeof(((struct sl_config *)0)->storage.segment_bytes) ==
 		       sizeof(((struct sl_topic_cfg *)0)->segment_bytes),
@@ -250,6 +221,19 @@ const struct sl_key SL_KEYS[] = {
 	{.path = "kafka/workers", .type = &SL_T_INT, CFG(kafka.workers), RANGE(1, 64), .def = "2",
 	 .help = "Threads for what would make the network thread wait: decompression, cold reads, "
 		 "new topics."},
+	{.path = "kafka/clamp_replication", .type = &SL_T_BOOL, CFG(kafka.clamp_replication),
+	 .def = "false",
+	 .help = "A topic that is asked for with several replicas is made with one, instead of being "
+		 "refused."},
+	{.path = "kafka/max_groups", .type = &SL_T_INT, CFG(kafka.max_groups), RANGE(1, 1000000),
+	 .def = "10000", .help = "Consumer groups; a further one is refused."},
+	{.path = "kafka/max_offsets", .type = &SL_T_INT, CFG(kafka.max_offsets),
+	 RANGE(1, 100000000), .def = "200000",
+	 .help = "Committed offsets of all groups together; a further one is refused."},
+	{.path = "kafka/group_memory", .type = &SL_T_SIZE, CFG(kafka.group_memory_bytes),
+	 RANGE(MIB, TIB), .def = "64MiB",
+	 .help = "What the members of all groups together say of themselves; beyond it joins are "
+		 "refused."},
 	SECTION("kafka/config", "Broker settings under Kafka's own names and in Kafka's own units."),
 	{.path = "kafka/config/num.partitions", .type = &SL_T_INT, CFG(kafka.num_partitions),
 	 RANGE(1, SL_PARTITIONS_MAX), .def = "4",
@@ -261,11 +245,33 @@ const struct sl_key SL_KEYS[] = {
 	 .help = "A larger request closes its connection."},
 	{.path = "kafka/config/connections.max.idle.ms", .type = &SL_T_INT, CFG(kafka.idle_ms),
 	 RANGE(1000, INT32_MAX), .def = "600000", .help = "A connection idle for longer is closed."},
-	{.path = "kafka/config/log.segment.bytes", .type = &SL_T_INT, DEFAULTS(segment_bytes),
-	 RANGE(MIB, GIB), .def_from = offsetof(struct sl_config, storage.segment_bytes),
-	 .def_doc = "`storage.segment`",
-	 .help = "Size of a segment file in bytes. Default of all topics."},
-	TOPIC_SETTINGS(N_BROKER, E_BROKER)
+	{.path = "kafka/config/group.initial.rebalance.delay.ms", .type = &SL_T_INT,
+	 CFG(kafka.group_initial_delay_ms), RANGE(0, INT32_MAX), .def = "0",
+	 .help = "How long the first member of an empty group waits for others."},
+	{.path = "kafka/config/group.min.session.timeout.ms", .type = &SL_T_INT,
+	 CFG(kafka.group_min_session_ms), RANGE(1, INT32_MAX), .def = "6000",
+	 .help = "A shorter session.timeout.ms of a consumer is refused."},
+	{.path = "kafka/config/group.max.session.timeout.ms", .type = &SL_T_INT,
+	 CFG(kafka.group_max_session_ms), RANGE(1, INT32_MAX), .def = "1800000",
+	 .help = "A longer one is refused."},
+	{.path = "kafka/config/group.max.size", .type = &SL_T_INT, CFG(kafka.group_max_size),
+	 RANGE(1, 100000), .def = "1000", .help = "Members of one group; a further one is refused."},
+	{.path = "kafka/config/offsets.topic.num.partitions", .type = &SL_T_INT,
+	 CFG(kafka.offsets_partitions), RANGE(1, 256), .def = "4",
+	 .help = "Partitions of `__consumer_offsets` when it is made; not changed later."},
+	{.path = "kafka/config/offsets.retention.minutes", .type = &SL_T_INT,
+	 CFG(kafka.offsets_retention_min), RANGE(1, INT32_MAX), .def = "10080",
+	 .help = "A group that has been empty for so long loses its committed offsets."},
+	{.path = "kafka/config/offsets.retention.check.interval.ms", .type = &SL_T_INT,
+	 CFG(kafka.offsets_check_ms), RANGE(100, INT32_MAX), .def = "600000",
+	 .help = "How often that is looked at."},
+	{.path = "kafka/config/offset.metadata.max.bytes", .type = &SL_T_INT,
+	 CFG(kafka.offset_metadata_max), RANGE(0, 32767), .def = "4096",
+	 .help = "Longest text that a client may commit with an offset."},
+	{.path = "kafka/config/offsets.commit.required.acks", .type = &SL_T_ENUM,
+	 CFG(kafka.offsets_commit_acks), .choices = COMMIT_ACKS, .def = "-1",
+	 .help = "A commit is answered when it is synced (-1) or logged (1)."},
+	SL_TOPIC_SETTINGS(S_BROKER, N_BROKER, E_BROKER)
 	LATER("kafka/config/log.retention.minutes", "log.retention.ms"),
 	LATER("kafka/config/log.retention.hours", "log.retention.ms"),
 	LATER("kafka/config/log.roll.hours", "log.roll.ms"),
@@ -273,8 +279,8 @@ const struct sl_key SL_KEYS[] = {
 	LATER("kafka/config/advertised.listeners", "kafka.advertise"),
 	LATER("kafka/config/max.connections", "kafka.max_connections"),
 	LATER("kafka/config/log.dirs", "gateway.data"),
-	LATER("kafka/config/group.*", NULL),
-	LATER("kafka/config/offsets.*", NULL),
+	LATER("kafka/config/group.consumer.*", NULL),
+	LATER("kafka/config/group.coordinator.*", NULL),
 	LATER("kafka/config/transaction*", NULL),
 	LATER("kafka/config/log.cleaner.*", NULL),
 	LATER("kafka/config/ssl.*", NULL),
@@ -356,10 +362,7 @@ const struct sl_key SL_KEYS[] = {
 	 RANGE(1, SL_PARTITIONS_MAX), .def_doc = "`kafka.config.num.partitions`",
 	 .help = "A key stays in one partition: murmur2, like Kafka's own clients."},
 	SECTION("topics[]/config", "Settings under Kafka's own names and in Kafka's own units."),
-	{.path = "topics[]/config/segment.bytes", .type = &SL_T_INT, TOPIC(cfg.segment_bytes),
-	 RANGE(MIB, GIB), .def_doc = "`kafka.config.log.segment.bytes`",
-	 .help = "Size of a segment file in bytes."},
-	TOPIC_SETTINGS(N_TOPIC, E_TOPIC)
+	SL_TOPIC_SETTINGS(N_TOPIC, N_TOPIC, E_TOPIC)
 	LATER("topics[]/config/delete.retention.ms", NULL),
 	LATER("topics[]/config/file.delete.delay.ms", NULL),
 	LATER("topics[]/config/flush.*", "storage.sync and storage.flush_interval"),

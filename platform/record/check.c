@@ -112,16 +112,76 @@ int sl_record_walk_next(struct sl_record_walk *w, struct sl_record *ret_rec)
 	return 1;
 }
 
-static void info_add(struct sl_batch_info *info, const struct sl_record *rec, bool first)
+static void info_add(struct sl_batch_info *info, int64_t ts, int64_t offset_delta, bool null_key)
 {
-	if (first || rec->ts > info->max_ts) {
-		info->max_ts = rec->ts;
-		info->max_ts_offset_delta = rec->offset_delta;
+	if (offset_delta == 0 || ts > info->max_ts) {
+		info->max_ts = ts;
+		info->max_ts_offset_delta = offset_delta;
 	}
-	if (first || rec->ts < info->min_ts)
-		info->min_ts = rec->ts;
-	if (!rec->key.p)
-		info->null_key = true;
+	if (offset_delta == 0 || ts < info->min_ts)
+		info->min_ts = ts;
+	info->null_key |= null_key;
+}
+
+/* ---- the usual record ------------------------------------------------------------------------ */
+
+#define PLAIN_VARINT 3 /* bytes: up to 2^20, where nearly all lengths, deltas and times are */
+#define PLAIN_PREFIX (4 * PLAIN_VARINT + 1)
+
+/* A zig-zag varint of at most PLAIN_VARINT bytes, which can be read. Returns its bytes, 0: longer.
+ */
+SL_INLINE unsigned plain_varint(const uint8_t *p, int32_t *ret_v)
+{
+	uint32_t v = p[0] & 0x7fu;
+	unsigned n = 1;
+
+	if (p[0] & 0x80) {
+		v |= (p[1] & 0x7fu) << 7;
+		n = 2;
+		if (p[1] & 0x80) {
+			v |= (p[2] & 0x7fu) << 14;
+			n = p[2] & 0x80 ? 0 : 3;
+		}
+	}
+	*ret_v = (int32_t)(v >> 1) ^ -(int32_t)(v & 1);
+	return n;
+}
+
+/*
+ * A record without headers whose numbers are short: nearly every one, checked without a cursor
+ * (11 ns instead of 27). Returns its bytes; 0: look at it with sl_record_walk_next(), which also
+ * decides whether it is broken.
+ */
+SL_INLINE size_t plain_record(const uint8_t *p, size_t left, int64_t index, int32_t *ret_ts_delta,
+			      bool *ret_null_key)
+{
+	int32_t len, offset, key, value;
+	unsigned n, m;
+
+	if (left < PLAIN_PREFIX || !(n = plain_varint(p, &len)) || len < 0 ||
+	    (size_t)len > left - n)
+		return 0;
+	size_t bytes = n + (size_t)len;
+	const uint8_t *end = p + bytes;
+	p += n + 1; /* attributes: no bit is defined */
+	if (!(n = plain_varint(p, ret_ts_delta)) || !(m = plain_varint(p + n, &offset)) ||
+	    offset != index)
+		return 0;
+	p += n + m;
+	if (!(n = plain_varint(p, &key)) || key < -1)
+		return 0;
+	p += n;
+	/* so many bytes are there if the key is; else the difference is too small or negative */
+	if (end - p < (ptrdiff_t)SL_MAX(key, 0) + PLAIN_VARINT)
+		return 0;
+	p += SL_MAX(key, 0);
+	if (!(n = plain_varint(p, &value)) || value < -1)
+		return 0;
+	p += n;
+	if (end - p != (ptrdiff_t)SL_MAX(value, 0) + 1 || end[-1] != 0) /* no headers */
+		return 0;
+	*ret_null_key = key < 0;
+	return bytes;
 }
 
 static enum sl_batch_fault check_records(const uint8_t *b, struct sl_scratch *s,
@@ -133,10 +193,25 @@ static enum sl_batch_fault check_records(const uint8_t *b, struct sl_scratch *s,
 
 	if (sl_record_walk_init(&w, b, s))
 		return SL_BF_DECOMPRESS;
-	for (int64_t i = 0; (rc = sl_record_walk_next(&w, &rec)) == 1; i++) {
+	for (int64_t i = 0;; i++) {
+		int32_t delta;
+		bool null_key;
+		size_t n = w.left > 0
+				   ? plain_record(w.rd.p, sl_rd_left(&w.rd), i, &delta, &null_key)
+				   : 0;
+		if (sl_likely(n)) {
+			sl_rd_bytes(&w.rd, n);
+			w.left--;
+			int64_t ts = (int64_t)((uint64_t)w.base_ts + (uint64_t)(int64_t)delta);
+			info_add(info, w.fixed_ts != INT64_MIN ? w.fixed_ts : ts, i, null_key);
+			continue;
+		}
+		rc = sl_record_walk_next(&w, &rec);
+		if (rc != 1)
+			break;
 		if (rec.offset_delta != i)
 			return SL_BF_RECORD;
-		info_add(info, &rec, i == 0);
+		info_add(info, rec.ts, i, !rec.key.p);
 	}
 	return rc ? SL_BF_RECORD : SL_BF_OK;
 }

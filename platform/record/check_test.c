@@ -310,6 +310,85 @@ static void damaged_batches(void **state)
 	printf("%d of 3000 damaged batches still parse\n", ok);
 }
 
+/* What sl_batch_check() must say of records, with the walker alone: the twin of its shortcut. */
+static enum sl_batch_fault by_walking(const uint8_t *b, struct sl_batch_info *ret)
+{
+	struct sl_record_walk w;
+	struct sl_record rec;
+	int rc;
+
+	assert_int_equal(sl_record_walk_init(&w, b, &scratch), 0);
+	for (int64_t i = 0; (rc = sl_record_walk_next(&w, &rec)) == 1; i++) {
+		if (rec.offset_delta != i)
+			return SL_BF_RECORD;
+		if (i == 0 || rec.ts > ret->max_ts) {
+			ret->max_ts = rec.ts;
+			ret->max_ts_offset_delta = i;
+		}
+		if (i == 0 || rec.ts < ret->min_ts)
+			ret->min_ts = rec.ts;
+		if (!rec.key.p)
+			ret->null_key = true;
+	}
+	return rc ? SL_BF_RECORD : SL_BF_OK;
+}
+
+/* Lengths and times on both sides of what a varint of one, two and three bytes holds. */
+static uint32_t mixed_batch(struct sl_rng *r)
+{
+	static const uint8_t bytes[9000];
+	static const uint32_t len[] = {0, 1, 2, 50, 63, 64, 65, 200, 8191, 8192, 9000};
+	static const int64_t ts[] = {0, 1, 63, 64, 8191, 8192, 1 << 20, -1, -65, INT64_MAX / 2};
+	struct sl_hdr h = {golden_str("h"), golden_str("v")};
+	struct sl_bb b;
+
+	sl_bb_init(&b, buf, sizeof(buf));
+	for (uint32_t i = 0, n = 1 + sl_rng_below(r, 70); i < n; i++) {
+		struct sl_slice key = {bytes, len[sl_rng_below(r, 8)]}, value = key;
+		value.len = len[sl_rng_below(r, sl_rng_below(r, 6) ? 8 : SL_ARRAY_SIZE(len))];
+		if (!sl_rng_below(r, 3))
+			key = (struct sl_slice){NULL, 0};
+		if (!sl_rng_below(r, 9))
+			value = (struct sl_slice){NULL, 0};
+		if (!sl_bb_add(&b, 1000 + ts[sl_rng_below(r, SL_ARRAY_SIZE(ts))], key, value, &h,
+			       !sl_rng_below(r, 5)))
+			break;
+	}
+	return sl_bb_close(&b);
+}
+
+static void shortcut_says_what_the_walk_says(void **state)
+{
+	struct sl_rng r = sl_rng_from(sl_test_seed());
+	int bad = 0;
+
+	(void)state;
+	for (int i = 0; i < 4000; i++) {
+		uint32_t n = mixed_batch(&r), damage = sl_rng_below(&r, 30);
+		struct sl_batch_info got = {0}, want = {0};
+		while (damage--) /* the records only: the header is checked elsewhere */
+			buf[SL_BATCH_HDR + sl_rng_below(&r, n - SL_BATCH_HDR)] =
+				(uint8_t)(sl_rng_below(&r, 2) ? sl_rng_u64(&r)
+							      : sl_rng_below(&r, 4));
+		fix_crc(n);
+		uint8_t *exact = malloc(n); /* so that a sanitizer sees a byte read behind it */
+		assert_non_null(exact);
+		memcpy(exact, buf, n);
+		enum sl_batch_fault f = by_walking(exact, &want);
+		assert_int_equal(sl_batch_check(exact, n, true, &scratch, &got), f);
+		bad += f != SL_BF_OK;
+		if (f == SL_BF_OK) {
+			assert_int_equal(got.max_ts, want.max_ts);
+			assert_int_equal(got.max_ts_offset_delta, want.max_ts_offset_delta);
+			assert_int_equal(got.min_ts, want.min_ts);
+			assert_int_equal(got.null_key, want.null_key);
+		}
+		free(exact);
+	}
+	printf("%d of 4000 batches were broken\n", bad);
+	assert_in_range(bad, 1000, 3500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +401,7 @@ int main(void)
 		cmocka_unit_test(beyond_the_bound),
 		cmocka_unit_test(sets_timestamps),
 		cmocka_unit_test(damaged_batches),
+		cmocka_unit_test(shortcut_says_what_the_walk_says),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
