@@ -64,7 +64,7 @@ static void fill_part(struct sl_kfetch *f, struct sl_topic *t, uint32_t topic, u
 }
 
 /* With f NULL only counts; the second run fills what was allocated. */
-static int parse_topics(const struct sl_kreq *r, struct sl_kr *in, struct sl_kfetch *f,
+static int parse_topics(struct sl_kreq *r, struct sl_kr *in, struct sl_kfetch *f,
 			uint32_t *ret_topics, uint32_t *ret_parts, size_t *ret_names)
 {
 	uint32_t parts = 0, topics = sl_kr_array(in, in->flex ? 3 : 6);
@@ -80,8 +80,7 @@ static int parse_topics(const struct sl_kreq *r, struct sl_kr *in, struct sl_kfe
 			return -E2BIG;
 		names += name.len;
 		if (f) {
-			topic = sl_store_topic_find(r->server->cfg.store, (const char *)name.p,
-						    name.len);
+			topic = sl_kreq_topic(r, name);
 			f->topics[t] = (struct sl_kfetch_topic){.name = {f->names, name.len},
 								.part_cnt = n};
 			memcpy(f->names, name.p, name.len);

@@ -39,13 +39,15 @@ struct list {
 	struct part *parts;
 };
 
-/*
- * The epoch in which an offset was written. Only the partition's present one is known here; for
- * older offsets that is right only while there has been no other.
- */
-static int32_t epoch_of_old(const struct sl_part *p)
+/* The epoch in which an offset was written: each one began where the one before it ended. */
+static int32_t epoch_of(const struct sl_part *p, int64_t offset)
 {
-	return sl_part_pub(p)->leader_epoch == 0 ? 0 : -1;
+	int32_t epoch = sl_part_pub(p)->leader_epoch, before;
+	int64_t end;
+
+	while (epoch > 0 && !sl_part_epoch_end(p, epoch - 1, &before, &end) && offset < end)
+		epoch = before;
+	return epoch;
 }
 
 static void answer_end(struct part *x, int16_t version)
@@ -57,7 +59,7 @@ static void answer_end(struct part *x, int16_t version)
 		x->leader_epoch = epoch;
 	} else if (x->want == TS_EARLIEST) {
 		x->offset = sl_part_start(x->part);
-		x->leader_epoch = epoch_of_old(x->part);
+		x->leader_epoch = epoch_of(x->part, x->offset);
 	} else if (x->want >= 0 || (x->want == TS_MAX && version >= 7)) {
 		x->lookup = true;
 	} else {
@@ -69,7 +71,7 @@ static void fill_part(struct list *l, struct sl_topic *t, struct part *x, int32_
 {
 	x->ts = x->offset = x->leader_epoch = -1;
 	x->part = t ? sl_topic_part(t, x->index) : NULL;
-	if (!x->part) {
+	if (!x->part || sl_part_state(x->part) == SL_PART_DELETED) {
 		x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
 		return;
 	}
@@ -82,7 +84,7 @@ static void fill_part(struct list *l, struct sl_topic *t, struct part *x, int32_
 }
 
 /* With l NULL only counts; the second run fills what was allocated. */
-static int parse(const struct sl_kreq *r, struct sl_kr in, struct list *l, uint32_t *ret_topics,
+static int parse(struct sl_kreq *r, struct sl_kr in, struct list *l, uint32_t *ret_topics,
 		 uint32_t *ret_parts)
 {
 	sl_kr_i32(&in); /* replica id */
@@ -100,8 +102,7 @@ static int parse(const struct sl_kreq *r, struct sl_kr in, struct list *l, uint3
 			return -E2BIG;
 		if (l) {
 			l->topics[t] = (struct topic){name, n};
-			topic = sl_store_topic_find(r->server->cfg.store, (const char *)name.p,
-						    name.len);
+			topic = sl_kreq_topic(r, name);
 		}
 		for (uint32_t i = 0; i < n && !in.rd.bad; i++, parts++) {
 			struct part x = {.index = sl_kr_i32(&in)};
@@ -165,7 +166,7 @@ static void look_up(struct part *x)
 	}
 	x->offset = offset;
 	x->ts = ts;
-	x->leader_epoch = offset < 0 ? -1 : epoch_of_old(x->part);
+	x->leader_epoch = offset < 0 ? -1 : epoch_of(x->part, offset);
 }
 
 static bool is_off(const struct list *l)

@@ -7,12 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "conn.h"
-#include "errors.h"
+#include "admin.h"
 
 #define INLINE_MAX 8 /* topics that are looked up without a worker */
-
-#define AUTHORIZED_OPERATIONS_UNKNOWN INT32_MIN
 
 struct want {                 /* one topic that was asked for */
 	struct sl_slice name; /* p NULL: by id */
@@ -27,27 +24,17 @@ struct meta {
 	struct sl_job job;
 	struct sl_kreq *req;
 	bool all, allow_create;
+	bool cluster_ops, topic_ops; /* say what the client may do */
 	uint32_t cnt;
 	struct want want[];
 };
 
-struct all { /* every topic there is, borrowed */
-	struct sl_topic **topic;
-	uint32_t cnt, cap;
-	bool failed;
+struct all { /* every topic there is: `cnt` of those that the request keeps */
+	struct sl_kreq *req;
+	uint32_t first, cnt;
 };
 
 static const uint8_t no_id[16];
-
-/* Kafka's own topics come with their features, never by a client's asking. */
-static bool is_internal(const char *name, size_t len)
-{
-	static const char *const names[] = {"__consumer_offsets", "__transaction_state"};
-	for (size_t i = 0; i < SL_ARRAY_SIZE(names); i++)
-		if (len == strlen(names[i]) && !memcmp(name, names[i], len))
-			return true;
-	return false;
-}
 
 /* ---- reading the request --------------------------------------------------------------------- */
 
@@ -69,13 +56,13 @@ static void parse_want(struct sl_kr *in, int16_t version, struct want *ret)
 		ret->id = NULL;
 }
 
-static void parse_flags(struct sl_kr *in, int16_t version, bool *ret_allow_create)
+static void parse_flags(struct sl_kr *in, int16_t version, struct meta *m)
 {
-	*ret_allow_create = version >= 4 ? sl_kr_bool(in) : true;
+	m->allow_create = version >= 4 ? sl_kr_bool(in) : true;
 	if (version >= 8 && version <= 10)
-		sl_kr_bool(in); /* cluster's authorized operations */
+		m->cluster_ops = sl_kr_bool(in);
 	if (version >= 8)
-		sl_kr_bool(in); /* topics' */
+		m->topic_ops = sl_kr_bool(in);
 	sl_kr_tags(in);
 }
 
@@ -98,7 +85,7 @@ static int parse(struct sl_kreq *r, struct meta **ret_m)
 	m->all = all;
 	for (int32_t i = 0; i < n && !in->rd.bad; i++)
 		parse_want(in, r->version, &m->want[m->cnt++]);
-	parse_flags(in, r->version, &m->allow_create);
+	parse_flags(in, r->version, m);
 	if (in->rd.bad || (n < 0 && r->version == 0)) {
 		free(m);
 		return -EPROTO;
@@ -113,57 +100,20 @@ static int parse(struct sl_kreq *r, struct meta **ret_m)
 static int collect(struct sl_topic *t, void *arg)
 {
 	struct all *a = arg;
-	if (a->cnt == a->cap) {
-		uint32_t cap = a->cap ? a->cap * 2 : 64;
-		struct sl_topic **p = realloc(a->topic, cap * sizeof(struct sl_topic *));
-		if (!p) {
-			a->failed = true;
-			return 1;
-		}
-		a->topic = p;
-		a->cap = cap;
-	}
-	a->topic[a->cnt++] = t;
+	t = sl_kreq_keep(a->req, sl_topic_ref(t));
+	if (!t)
+		return 1;
+	if (a->cnt == 0)
+		a->first = a->req->topic_cnt - 1;
+	a->cnt++;
 	return 0;
 }
 
-static int by_id(const void *a, const void *b)
+static void find_id(struct meta *m, struct want *x)
 {
-	const struct sl_topic *const *x = a, *const *y = b;
-	return memcmp(sl_topic_id(*x), sl_topic_id(*y), 16);
-}
-
-static int id_is(const void *id, const void *t)
-{
-	return memcmp(id, sl_topic_id(*(struct sl_topic *const *)t), 16);
-}
-
-/* All ids at once: the store knows topics by name only. */
-static void find_ids(struct meta *m)
-{
-	struct all all = {0};
-	bool any = false;
-
-	for (uint32_t i = 0; i < m->cnt; i++)
-		any |= m->want[i].id && !m->want[i].err;
-	if (!any)
-		return;
-	sl_store_topics(m->req->server->cfg.store, collect, &all);
-	if (all.cnt)
-		qsort(all.topic, all.cnt, sizeof(struct sl_topic *), by_id);
-	for (uint32_t i = 0; i < m->cnt; i++) {
-		struct want *x = &m->want[i];
-		struct sl_topic **t = NULL;
-		if (!x->id || x->err)
-			continue;
-		if (all.cnt)
-			t = bsearch(x->id, all.topic, all.cnt, sizeof(struct sl_topic *), id_is);
-		x->topic = t ? *t : NULL;
-		if (!t)
-			x->err = all.failed ? SL_KERR_UNKNOWN_SERVER_ERROR
-					    : SL_KERR_UNKNOWN_TOPIC_ID;
-	}
-	free(all.topic);
+	x->topic = sl_kreq_topic_by_id(m->req, x->id);
+	if (!x->topic)
+		x->err = SL_KERR_UNKNOWN_TOPIC_ID;
 }
 
 static void find_name(struct meta *m, struct want *x)
@@ -175,11 +125,12 @@ static void find_name(struct meta *m, struct want *x)
 		x->err = SL_KERR_INVALID_TOPIC_EXCEPTION;
 		return;
 	}
-	x->topic = sl_store_topic_find(s->cfg.store, name, x->name.len);
+	x->topic = sl_kreq_topic(m->req, x->name);
 	if (x->topic)
 		return;
 	x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
-	x->create = m->allow_create && s->cfg.auto_create && !is_internal(name, x->name.len);
+	x->create =
+		m->allow_create && s->cfg.auto_create && !sl_ktopic_is_internal(name, x->name.len);
 }
 
 static int by_want(const void *a, const void *b)
@@ -228,27 +179,39 @@ static bool find(struct meta *m)
 
 	if (mark_repeated(m))
 		m->req->out.w.bad = true;
-	find_ids(m);
 	for (uint32_t i = 0; i < m->cnt; i++) {
 		struct want *x = &m->want[i];
-		if (!x->err && !x->id && !x->again)
-			find_name(m, x);
+		if (!x->err && !x->topic && !x->again) {
+			if (x->id)
+				find_id(m, x);
+			else
+				find_name(m, x);
+		}
 		create |= x->create;
 	}
 	return create;
 }
 
-static void create_one(struct sl_kserver *s, struct want *x)
+static void create_one(struct sl_kreq *r, struct want *x)
 {
-	char name[SL_TOPIC_NAME_MAX + 1];
+	struct sl_kserver *s = r->server;
+	struct sl_topic_layers layers;
+	char name[SL_TOPIC_NAME_MAX + 1], other[SL_TOPIC_NAME_MAX + 1];
+	struct sl_topic *t = NULL;
+
+	if (sl_ktopic_collides(s, x->name, other)) {
+		x->err = SL_KERR_INVALID_TOPIC_EXCEPTION;
+		return;
+	}
+	uint32_t parts = sl_ktopic_base(s, x->name, &layers);
 	memcpy(name, x->name.p, x->name.len);
 	name[x->name.len] = '\0';
-	int rc = sl_store_topic_create(s->cfg.store, name, s->cfg.num_partitions,
-				       &s->topic_defaults, &x->topic);
+	int rc = sl_store_topic_create(s->cfg.store, name, parts, &layers, &t);
 	if (rc == -EEXIST) { /* another client was faster, or the name stands here twice */
-		x->topic = sl_store_topic_find(s->cfg.store, name, x->name.len);
-		rc = x->topic ? 0 : -ENOENT;
+		t = sl_store_topic_find(s->cfg.store, name, x->name.len);
+		rc = t ? 0 : -ENOENT;
 	}
+	x->topic = sl_kreq_keep(r, rc ? NULL : t);
 	x->err = sl_kerr_of_create(rc);
 }
 
@@ -257,17 +220,12 @@ static void create_one(struct sl_kserver *s, struct want *x)
 
 static void put_broker(struct sl_kreq *r)
 {
-	const struct sl_kserver_cfg *cfg = &r->server->cfg;
 	struct sl_kw *w = &r->out.w;
 	uint16_t port;
-	const char *host = sl_kconn_local(r->conn, &port);
+	const char *host = sl_kadmin_advertised(r, &port);
 
-	if (cfg->advertise_host && *cfg->advertise_host) {
-		host = cfg->advertise_host;
-		port = cfg->advertise_port;
-	}
 	sl_kw_array(w, 1);
-	sl_kw_i32(w, cfg->node_id);
+	sl_kw_i32(w, r->server->cfg.node_id);
 	sl_kw_cstr(w, host);
 	sl_kw_i32(w, port);
 	if (r->version >= 1)
@@ -295,9 +253,10 @@ static void put_partition(struct sl_kreq *r, const struct sl_part *p)
 }
 
 /* One topic; t NULL: only its error. */
-static void put_topic(struct sl_kreq *r, const struct sl_topic *t, struct sl_slice name,
+static void put_topic(const struct meta *m, const struct sl_topic *t, struct sl_slice name,
 		      const uint8_t *id, int16_t err)
 {
+	struct sl_kreq *r = m->req;
 	struct sl_kw *w = &r->out.w;
 	uint32_t parts = t ? sl_topic_partitions(t) : 0;
 
@@ -309,33 +268,32 @@ static void put_topic(struct sl_kreq *r, const struct sl_topic *t, struct sl_sli
 	if (r->version >= 10)
 		sl_kw_raw(w, id, 16);
 	if (r->version >= 1)
-		sl_kw_bool(w, is_internal((const char *)name.p, name.len));
+		sl_kw_bool(w, sl_ktopic_is_internal((const char *)name.p, name.len));
 	sl_kw_array(w, parts);
 	for (uint32_t i = 0; i < parts && !w->bad; i++)
 		put_partition(r, sl_topic_part(t, (int32_t)i));
 	if (r->version >= 8)
-		sl_kw_i32(w, AUTHORIZED_OPERATIONS_UNKNOWN);
+		sl_kw_i32(w, m->topic_ops && t ? SL_KOPS_TOPIC : SL_KOPS_UNKNOWN);
 	sl_kw_tags(w);
 }
 
-static void put_known(struct sl_kreq *r, struct sl_topic *t)
+static void put_known(const struct meta *m, struct sl_topic *t)
 {
 	const char *name = sl_topic_name(t);
 	struct sl_slice s = {(const uint8_t *)name, (uint32_t)strlen(name)};
-	put_topic(r, t, s, sl_topic_id(t), 0);
+	put_topic(m, t, s, sl_topic_id(t), 0);
 }
 
-static void put_all_topics(struct sl_kreq *r)
+static void put_all_topics(const struct meta *m)
 {
-	struct all all = {0};
+	struct sl_kreq *r = m->req;
+	struct all all = {.req = r};
 	struct sl_kw *w = &r->out.w;
 
 	sl_store_topics(r->server->cfg.store, collect, &all);
 	sl_kw_array(w, all.cnt);
 	for (uint32_t i = 0; i < all.cnt && !w->bad; i++)
-		put_known(r, all.topic[i]);
-	w->bad |= all.failed;
-	free(all.topic);
+		put_known(m, r->topic[all.first + i]);
 }
 
 static void put_wanted(struct meta *m)
@@ -351,9 +309,9 @@ static void put_wanted(struct meta *m)
 		if (x->again)
 			continue;
 		if (x->topic && !x->err)
-			put_known(r, x->topic);
+			put_known(m, x->topic);
 		else
-			put_topic(r, NULL, x->name, x->id ? x->id : no_id, x->err);
+			put_topic(m, NULL, x->name, x->id ? x->id : no_id, x->err);
 	}
 }
 
@@ -372,11 +330,11 @@ static void put_response(struct meta *m)
 	if (r->version >= 1)
 		sl_kw_i32(w, r->server->cfg.node_id); /* controller */
 	if (m->all)
-		put_all_topics(r);
+		put_all_topics(m);
 	else
 		put_wanted(m);
 	if (r->version >= 8 && r->version <= 10)
-		sl_kw_i32(w, AUTHORIZED_OPERATIONS_UNKNOWN);
+		sl_kw_i32(w, m->cluster_ops ? SL_KOPS_CLUSTER : SL_KOPS_UNKNOWN);
 	sl_kw_tags(w);
 }
 
@@ -389,7 +347,7 @@ static void job_run(struct sl_job *j, void *worker)
 	(void)worker;
 	for (uint32_t i = 0; create && i < m->cnt && !sl_kserver_cancelled(s); i++)
 		if (m->want[i].create)
-			create_one(s, &m->want[i]);
+			create_one(m->req, &m->want[i]);
 	put_response(m);
 }
 

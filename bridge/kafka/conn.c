@@ -49,6 +49,7 @@ void sl_kreq_free(struct sl_kreq *r)
 	struct sl_kbufs *bufs = &r->server->bufs;
 
 	charge(r->conn, -(int64_t)r->charged);
+	sl_kreq_put_topics(r);
 	sl_kbufs_put(bufs, r->frame, r->frame_cap);
 	sl_kout_fini(&r->out, bufs);
 	free(r);
@@ -181,6 +182,7 @@ static bool start(struct sl_kconn *c, struct sl_kreq *r)
 		sl_kreq_fail(r, why_broken(rc));
 		return true;
 	}
+	sl_kreq_put_topics(r);
 	r->in = in; /* it will be read again from the start */
 	unset_running(c, r);
 	if (!c->stalled) {
@@ -231,6 +233,7 @@ static void finish(struct sl_kreq *r)
 	c->running_pipelined -= r->api->pipelined;
 	r->state = SL_KREQ_DONE;
 	r->cancel = NULL;
+	sl_kreq_put_topics(r);
 	sl_kreq_release_frame(r);
 	/* from now on it holds its response only */
 	uint64_t held = sizeof(*r) + sl_kout_memory(&r->out);
@@ -318,9 +321,11 @@ bool sl_kconn_quiet(const struct sl_kconn *c)
 
 uint64_t sl_kconn_stalled_bytes(const struct sl_kconn *c)
 {
-	if (c->closed || c->unsent == 0 || ms_since(c, c->sent_ns) < SL_KCONN_STALL_MS)
-		return 0;
-	return c->held;
+	bool no_output = c->unsent && ms_since(c, c->sent_ns) >= SL_KCONN_STALL_MS;
+	bool no_request = c->partial && c->partial->frame_cap > SL_KCONN_SMALL &&
+			  ms_since(c, c->frame_ns) >= SL_KCONN_STALL_MS;
+
+	return !c->closed && (no_output || no_request) ? c->held : 0;
 }
 
 void sl_kconn_tick(struct sl_kconn *c)

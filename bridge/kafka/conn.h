@@ -20,9 +20,10 @@
 #define SL_KCONN_FRAME_MIN       10 /* api key, version, correlation id, client id's length */
 #define SL_KCONN_FIRST_FRAME_MAX (4u << 20)   /* a stranger's first request */
 #define SL_KCONN_FRAME_STEP      (256u << 10) /* a frame's memory grows with what has arrived */
+#define SL_KCONN_SMALL           (16u << 10)  /* held by each connection, whatever others hold */
 #define SL_KCONN_UNSENT_MAX      (1u << 20)   /* beyond: no further request starts */
 #define SL_KCONN_PARTIAL_MS      30000 /* a request that does not get on for so long is given up */
-#define SL_KCONN_STALL_MS        10000 /* a peer that takes nothing for so long, when memory is short */
+#define SL_KCONN_STALL_MS        10000 /* a peer that keeps memory for so long, when it is short */
 
 struct sl_kconn_cfg {
 	struct sl_kserver *server;
@@ -72,13 +73,16 @@ struct sl_korder *sl_kconn_order(struct sl_kconn *c);
 /* The order's injecting has ended: frees the connection if only that had kept it. */
 void sl_kconn_order_idle(struct sl_korder *order);
 /*
- * May the connection hold `bytes` more? Within the budget, or as the one connection beyond it,
- * which it then is until it holds nothing or memory is no longer short.
+ * May the connection hold `bytes` more? Up to SL_KCONN_SMALL always; within the budget; or as the
+ * one connection beyond it, which it then is until it holds nothing or memory is no longer short.
  */
 bool sl_kconn_may_hold(struct sl_kconn *c, uint64_t bytes);
 /* Starts what can start. */
 void sl_kconn_pump(struct sl_kconn *c);
-/* The peer has taken nothing of its responses for SL_KCONN_STALL_MS: bytes held, else 0. */
+/*
+ * The peer has taken nothing of its responses, or not completed a large request, for
+ * SL_KCONN_STALL_MS: bytes held, else 0.
+ */
 uint64_t sl_kconn_stalled_bytes(const struct sl_kconn *c);
 /* Asks for the connection to be closed, counts and logs why. */
 void sl_kconn_break(struct sl_kconn *c, const char *fmt, ...) SL_PRINTF(2, 3);

@@ -7,6 +7,12 @@
 
 /* ---- memory budget --------------------------------------------------------------------------- */
 
+/* What small requests take is there for each connection: nobody can use it up for the others. */
+static bool is_small(const struct sl_kconn *c, uint64_t bytes)
+{
+	return c->held + bytes <= SL_KCONN_SMALL;
+}
+
 /*
  * May the connection take `bytes` more? Beyond the budget only one connection at a time may, and
  * only to finish a frame, so that partly received frames cannot block each other for ever.
@@ -15,14 +21,14 @@ static bool may_charge(struct sl_kconn *c, uint64_t bytes)
 {
 	struct sl_kserver *s = c->server;
 
-	if (sl_kserver_has_room(s, bytes))
+	if (is_small(c, bytes) || sl_kserver_has_room(s, bytes))
 		return true;
 	return !s->overdraft || s->overdraft == c;
 }
 
 bool sl_kconn_may_hold(struct sl_kconn *c, uint64_t bytes)
 {
-	if (sl_kserver_has_room(c->server, bytes))
+	if (is_small(c, bytes) || sl_kserver_has_room(c->server, bytes))
 		return true;
 	if (!c->server->overdraft)
 		c->server->overdraft = c;
@@ -32,7 +38,7 @@ bool sl_kconn_may_hold(struct sl_kconn *c, uint64_t bytes)
 /* may_charge() said yes: takes the one place beyond the budget if that was why. */
 static void note_overdraft(struct sl_kconn *c)
 {
-	if (sl_kserver_over_budget(c->server))
+	if (!is_small(c, 0) && sl_kserver_over_budget(c->server))
 		c->server->overdraft = c;
 }
 
@@ -67,7 +73,7 @@ static bool frame_complete(struct sl_kconn *c)
 	}
 	if (!probe || (r->version >= 0 && r->version <= r->api->max)) {
 		in->flex = r->version >= r->api->flexible;
-		sl_kr_nstr_plain(in); /* client id */
+		r->client_id = sl_kr_nstr_plain(in);
 		sl_kr_tags(in);
 	}
 	if (in->rd.bad) {
@@ -91,9 +97,8 @@ static bool may_take_frame(struct sl_kconn *c)
 		return false;
 	if (c->held > SL_MAX(cfg->memory_bytes / 4, SL_KCONN_FRAME_STEP))
 		return false;
-	/* one that holds nothing may begin beyond the budget, if nobody else does */
-	bool broke = sl_kserver_over_budget(c->server);
-	if (!broke || (c->held == 0 && may_charge(c, 0)))
+	/* beyond the budget it may begin, and finish what is small or if nobody else does */
+	if (is_small(c, sizeof(struct sl_kreq)) || !sl_kserver_over_budget(c->server))
 		return true;
 	starve(c);
 	return false;
@@ -155,6 +160,7 @@ static bool frame_begin(struct sl_kconn *c)
 	r->size = sl_be32(c->head);
 	c->partial = r;
 	c->got = 0;
+	c->frame_ns = sl_kserver_mono_ns(c->server);
 	sl_kreq_charge(r, sizeof(*r));
 	note_overdraft(c);
 	return true;

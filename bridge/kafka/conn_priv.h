@@ -24,6 +24,7 @@ struct sl_kconn {
 	bool first_done;         /* a stranger no more */
 	bool blocked;            /* we do not read: our doing, not the peer's */
 	uint64_t input_ns;       /* last progress */
+	uint64_t frame_ns;       /* the partial frame's beginning */
 
 	STAILQ_HEAD(, sl_kreq) reqs; /* oldest first: done, then running, then queued */
 	struct sl_kreq *next_start;  /* the first queued one, NULL: none */

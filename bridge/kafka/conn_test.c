@@ -531,8 +531,9 @@ static void test_short_memory_ends_parking(void **state)
 	assert_int_equal(sl_kconn_input(a.c, junk, sizeof(junk)), sizeof(junk));
 	assert_true(sl_kserver_over_budget(&r.server));
 	/* the one beyond the budget is a: another fetch has to wait, a fetch of a's would not */
-	assert_false(sl_kconn_may_hold(b.c, 0));
-	assert_true(sl_kconn_may_hold(a.c, 1000));
+	assert_false(sl_kconn_may_hold(b.c, SL_KCONN_SMALL + 1));
+	assert_true(sl_kconn_may_hold(b.c, SL_KCONN_SMALL));
+	assert_true(sl_kconn_may_hold(a.c, SL_KCONN_SMALL + 1));
 	assert_int_equal(take(&f, id, 2), 0);
 	sl_kserver_tick(&r.server);
 	rig_settle(&r);
@@ -541,6 +542,55 @@ static void test_short_memory_ends_parking(void **state)
 	assert_true(sl_kconn_may_hold(b.c, 1000));
 	rig_close(&f);
 	rig_close(&b);
+	rig_fini(&r);
+}
+
+/* Memory is full of requests that nobody finishes: small ones go on, the greediest peer goes. */
+static void test_flood_of_partial_requests(void **state)
+{
+	(void)state;
+	static uint8_t junk[6 << 20], b[4096];
+	struct rig r;
+	struct rig_conn c[4], n;
+	uint8_t size[4];
+	int32_t id[2];
+	int gone = 0;
+	rig_init(&r, &small);
+	rig_topic(&r, "t", NULL);
+	sl_put_be32(size, 6 << 20);
+	for (int i = 0; i < 4; i++) {
+		rig_open(&r, &c[i]);
+		send_versions(&c[i], 1);
+		assert_int_equal(take(&c[i], id, 2), 1);
+		rig_feed(&c[i], size, 4);
+	}
+	for (int i = 0; i < 4; i++)
+		sl_kconn_input(c[i].c, junk, (6 << 20) - 1);
+	assert_true(sl_kserver_over_budget(&r.server));
+	rig_open(&r, &n);
+	send_versions(&n, 1);
+	assert_int_equal(take(&n, id, 2), 1);
+	uint32_t len = rig_batch(b, sizeof(b), 1, 100, RIG_WALL_MS);
+	rig_send_produce(&n, 2, 1, "t", 0, b, len);
+	assert_int_equal(take(&n, id, 2), 1);
+	rig_send_fetch(&n, 3, "t", 0, 0, 0, 1, 1000);
+	assert_true(rig_take(&n, out, sizeof(out)) > len);
+	/* a large one has to wait, until one of the others has kept memory for too long */
+	rig_feed(&n, size, 4);
+	assert_int_equal(sl_kconn_input(n.c, junk, 1000), 0);
+	sl_kserver_tick(&r.server);
+	for (int i = 0; i < 4; i++)
+		assert_null(sl_kconn_broken(c[i].c));
+	rig_pass_ms(&r, SL_KCONN_STALL_MS);
+	sl_kserver_tick(&r.server);
+	for (int i = 0; i < 4; i++)
+		gone += sl_kconn_broken(c[i].c) != NULL;
+	assert_int_equal(gone, 1);
+	for (int i = 0; i < 4; i++)
+		rig_close(&c[i]);
+	rig_settle(&r);
+	assert_int_equal(sl_kconn_input(n.c, junk, 1000), 1000);
+	rig_close(&n);
 	rig_fini(&r);
 }
 
@@ -712,6 +762,7 @@ int main(void)
 		cmocka_unit_test(test_lookups),
 		cmocka_unit_test(test_parked_fetch_lets_its_frame_go),
 		cmocka_unit_test(test_short_memory_ends_parking),
+		cmocka_unit_test(test_flood_of_partial_requests),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

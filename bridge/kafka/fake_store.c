@@ -1,72 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fake_store.h"
+#include "fake_store_priv.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "platform/record/check.h"
 
-#define DEDUP 5
-
-struct batch {
-	uint8_t *bytes;
-	uint32_t len;
-	int64_t base, last;
-};
-
-struct producer {
-	int64_t pid;
-	int16_t epoch;
-	unsigned cnt;
-	struct {
-		int32_t first, last;
-		int64_t offset;
-	} recent[DEDUP]; /* newest last */
-};
-
-struct sl_part {
-	struct sl_part_pub pub; /* first, as store.h says */
-	struct sl_store *store;
-	struct batch *batch;
-	size_t batch_cnt, batch_cap;
-	struct producer *producer;
-	size_t producer_cnt;
-};
-
-struct sl_topic {
-	char name[SL_TOPIC_NAME_MAX + 1];
-	uint8_t id[16];
-	struct sl_topic_cfg cfg;
-	uint32_t partitions;
-	struct sl_part *part;
-};
-
-struct sl_injector {
-	struct sl_store *store;
-	struct sl_waker *done_waker;
-	struct sl_append *todo[SL_INJECT_DEPTH], *done[SL_INJECT_DEPTH];
-	unsigned todo_cnt, done_cnt;
-};
-
-struct sl_dataplane {
-	struct sl_store *store;
-	struct sl_injector inj;
-};
-
-struct sl_store {
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	pthread_t thread;
-	bool running;
-	struct fake_cfg cfg;
-	struct sl_topic *topic[64]; /* in the order of names */
-	size_t topic_cnt;
-	struct sl_waker *waker[SL_STORE_WAKERS_MAX];
-	struct sl_dataplane dp;
-	int64_t next_pid;
-};
+#define FAKE_DEDUP 5
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -83,17 +23,10 @@ struct sl_store *fake_store_new(void)
 
 void fake_store_free(struct sl_store *s)
 {
-	for (size_t t = 0; t < s->topic_cnt; t++) {
-		for (uint32_t i = 0; i < s->topic[t]->partitions; i++) {
-			struct sl_part *p = &s->topic[t]->part[i];
-			for (size_t b = 0; b < p->batch_cnt; b++)
-				free(p->batch[b].bytes);
-			free(p->batch);
-			free(p->producer);
-		}
-		free(s->topic[t]->part);
-		free(s->topic[t]);
-	}
+	for (size_t t = 0; t < s->topic_cnt; t++)
+		sl_topic_put(s->topic[t]);
+	SL_ASSERT(atomic_load(&s->alive) == 0); /* all references were given back */
+	free(s->deleted);
 	pthread_cond_destroy(&s->work);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -115,7 +48,7 @@ const char *sl_store_cluster_id(const struct sl_store *s)
 	return "fakefakefakefakefake_A";
 }
 
-static void ring(struct sl_store *s)
+void fake_store_ring(struct sl_store *s)
 {
 	for (size_t i = 0; i < SL_ARRAY_SIZE(s->waker); i++)
 		if (s->waker[i])
@@ -138,110 +71,6 @@ void sl_store_waker_del(struct sl_store *s, struct sl_waker *k)
 	for (size_t i = 0; i < SL_ARRAY_SIZE(s->waker); i++)
 		if (s->waker[i] == k)
 			s->waker[i] = NULL;
-}
-
-/* ---- topics ---------------------------------------------------------------------------------- */
-
-void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg)
-{
-	*cfg = (struct sl_topic_cfg){.retention_ms = 604800000,
-				     .retention_bytes = -1,
-				     .segment_bytes = 64 << 20,
-				     .segment_ms = 604800000,
-				     .max_message_bytes = 1048588,
-				     .index_interval_bytes = 4096,
-				     .ts_before_max_ms = INT64_MAX,
-				     .ts_after_max_ms = INT64_MAX,
-				     .compression = SL_COMP_PRODUCER};
-}
-
-struct sl_topic *sl_store_topic_find(struct sl_store *s, const char *name, size_t len)
-{
-	struct sl_topic *t = NULL;
-	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < s->topic_cnt && !t; i++)
-		if (strlen(s->topic[i]->name) == len && !memcmp(s->topic[i]->name, name, len))
-			t = s->topic[i];
-	pthread_mutex_unlock(&s->lock);
-	return t;
-}
-
-/* The name's first 16 bytes, padded: known to the golden vectors. */
-static void make_id(struct sl_topic *t)
-{
-	memset(t->id, 0xa5, sizeof(t->id));
-	memcpy(t->id, t->name, strnlen(t->name, sizeof(t->id)));
-}
-
-int sl_store_topic_create(struct sl_store *s, const char *name, uint32_t partitions,
-			  const struct sl_topic_cfg *cfg, struct sl_topic **ret_topic)
-{
-	if (s->cfg.create_err)
-		return s->cfg.create_err;
-	if (sl_store_topic_find(s, name, strlen(name)))
-		return -EEXIST;
-	if (s->topic_cnt == SL_ARRAY_SIZE(s->topic))
-		return -EMFILE;
-	if (!sl_topic_name_valid(name, strlen(name)))
-		return -EINVAL;
-	struct sl_topic *t = calloc(1, sizeof(*t));
-	SL_ASSERT(t);
-	memcpy(t->name, name, strlen(name));
-	make_id(t);
-	t->cfg = *cfg;
-	t->partitions = partitions;
-	t->part = aligned_alloc(SL_CACHELINE,
-				SL_ALIGN_UP(partitions * sizeof(struct sl_part), SL_CACHELINE));
-	SL_ASSERT(t->part);
-	memset(t->part, 0, partitions * sizeof(struct sl_part));
-	for (uint32_t i = 0; i < partitions; i++) {
-		t->part[i].pub.topic = t;
-		t->part[i].pub.id = (int32_t)i;
-		t->part[i].store = s;
-	}
-	pthread_mutex_lock(&s->lock);
-	size_t at = s->topic_cnt++;
-	for (; at > 0 && strcmp(s->topic[at - 1]->name, name) > 0; at--)
-		s->topic[at] = s->topic[at - 1];
-	s->topic[at] = t;
-	pthread_mutex_unlock(&s->lock);
-	*ret_topic = t;
-	return 0;
-}
-
-void sl_store_topics(struct sl_store *s, int (*fn)(struct sl_topic *t, void *arg), void *arg)
-{
-	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < s->topic_cnt && fn(s->topic[i], arg) == 0; i++)
-		;
-	pthread_mutex_unlock(&s->lock);
-}
-
-const char *sl_topic_name(const struct sl_topic *t)
-{
-	return t->name;
-}
-const uint8_t *sl_topic_id(const struct sl_topic *t)
-{
-	return t->id;
-}
-uint32_t sl_topic_partitions(const struct sl_topic *t)
-{
-	return t->partitions;
-}
-struct sl_part *sl_topic_part(const struct sl_topic *t, int32_t id)
-{
-	return id >= 0 && (uint32_t)id < t->partitions ? &t->part[id] : NULL;
-}
-void sl_topic_cfg_get(const struct sl_topic *t, struct sl_topic_cfg *ret_cfg)
-{
-	*ret_cfg = t->cfg;
-}
-int sl_store_topic_cfg_set(struct sl_store *s, struct sl_topic *t, const struct sl_topic_cfg *cfg)
-{
-	(void)s;
-	t->cfg = *cfg;
-	return 0;
 }
 
 int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid)
@@ -283,7 +112,7 @@ static int check_sequence(struct sl_part *p, struct sl_append *a)
 	if (x->cnt && a->base_sequence !=
 			      (a->producer_epoch == x->epoch ? x->recent[x->cnt - 1].last + 1 : 0))
 		return -EILSEQ;
-	if (x->cnt == DEDUP)
+	if (x->cnt == FAKE_DEDUP)
 		memmove(&x->recent[0], &x->recent[1], --x->cnt * sizeof(x->recent[0]));
 	x->epoch = a->producer_epoch;
 	x->recent[x->cnt].first = a->base_sequence;
@@ -298,6 +127,8 @@ static int append(struct sl_part *p, struct sl_append *a)
 	struct batch b = {.len = a->len, .base = end, .last = end + a->records - 1};
 
 	a->log_start = sl_part_start(p);
+	if (sl_part_state(p) == SL_PART_DELETED)
+		return -ENOENT;
 	if (p->store->cfg.append_err)
 		return p->store->cfg.append_err;
 	if (a->producer_id >= 0) {
@@ -317,6 +148,7 @@ static int append(struct sl_part *p, struct sl_append *a)
 	p->batch[p->batch_cnt++] = b;
 	a->base_offset = end;
 	atomic_fetch_add(&p->pub.end_bytes, a->len);
+	atomic_fetch_add(&p->pub.size_bytes, a->len);
 	atomic_store(&p->pub.log_end, b.last + 1);
 	if (p->store->cfg.auto_sync)
 		atomic_store(&p->pub.synced, b.last + 1);
@@ -376,7 +208,7 @@ static void step_locked(struct sl_store *s)
 		return;
 	inj->todo_cnt = 0;
 	sl_waker_ring(inj->done_waker);
-	ring(s);
+	fake_store_ring(s);
 }
 
 void fake_store_step(struct sl_store *s)
@@ -390,27 +222,22 @@ void fake_store_sync(struct sl_store *s)
 {
 	pthread_mutex_lock(&s->lock);
 	for (size_t t = 0; t < s->topic_cnt; t++)
-		for (uint32_t i = 0; i < s->topic[t]->partitions; i++)
-			atomic_store(&s->topic[t]->part[i].pub.synced,
-				     sl_part_end(&s->topic[t]->part[i]));
-	ring(s);
+		for (uint32_t i = 0; i < sl_topic_partitions(s->topic[t]); i++)
+			atomic_store(&s->topic[t]->part[i]->pub.synced,
+				     sl_part_end(s->topic[t]->part[i]));
+	fake_store_ring(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
 void fake_store_set_state(struct sl_store *s, struct sl_part *p, enum sl_part_state st)
 {
 	atomic_store(&p->pub.state, (uint32_t)st);
-	ring(s);
+	fake_store_ring(s);
 }
 
 void fake_store_set_start(struct sl_part *p, int64_t log_start)
 {
 	atomic_store(&p->pub.log_start, log_start);
-}
-
-void fake_store_set_epoch(struct sl_part *p, int32_t epoch)
-{
-	p->pub.leader_epoch = epoch;
 }
 
 static void *thread_main(void *arg)
@@ -478,6 +305,8 @@ static int read_locked(struct sl_part *p, struct sl_read *rd)
 	rd->len = 0;
 	rd->need = 0;
 	rd->next_offset = rd->offset;
+	if (sl_part_state(p) == SL_PART_DELETED)
+		return -ENOENT;
 	if (rd->offset < sl_part_start(p) || rd->offset > sl_part_end(p))
 		return -ERANGE;
 	for (size_t i = find_batch(p, rd->offset); i < p->batch_cnt; i++) {
@@ -517,6 +346,8 @@ static int scan_ts(struct sl_part *p, int64_t ts, int64_t *ret_offset, int64_t *
 	*ret_offset = *ret_ts = -1;
 	sl_scratch_init(&s, 64 << 20);
 	pthread_mutex_lock(&p->store->lock);
+	if (sl_part_state(p) == SL_PART_DELETED)
+		rc = -ENOENT;
 	for (size_t i = 0; i < p->batch_cnt && !rc; i++) {
 		struct sl_record_walk w;
 		struct sl_record r;
@@ -524,6 +355,8 @@ static int scan_ts(struct sl_part *p, int64_t ts, int64_t *ret_offset, int64_t *
 		rc = sl_record_walk_init(&w, b->bytes, &s);
 		while (!rc && sl_record_walk_next(&w, &r) == 1) {
 			bool hit = ts == INT64_MAX ? r.ts > best : r.ts >= ts;
+			if (b->base + r.offset_delta < sl_part_start(p))
+				continue; /* deleted */
 			if (!hit)
 				continue;
 			*ret_offset = b->base + r.offset_delta;

@@ -2,7 +2,8 @@
 /*
  * fake_store.h - store.h and ingest.h in memory, for the tests of this folder: linked in place of
  * storage and data plane. Nothing is random and nothing happens by itself unless asked for:
- * injected appends wait for fake_store_step(), `synced` for fake_store_sync().
+ * injected appends wait for fake_store_step(), `synced` for fake_store_sync(). A topic's id is made
+ * of its name (and of how often that was deleted), so that tests know it.
  */
 #ifndef SL_BRIDGE_KAFKA_FAKE_STORE_H
 #define SL_BRIDGE_KAFKA_FAKE_STORE_H
@@ -16,6 +17,7 @@ struct fake_cfg {
 	unsigned ring_depth; /* appends that may wait, 0: SL_INJECT_DEPTH */
 	int append_err;      /* every append fails so, 0: none does */
 	int create_err;
+	int own_set_err;
 };
 
 /* Settings may be changed through *fake_store_cfg() between calls. */
@@ -28,6 +30,7 @@ void fake_store_step(struct sl_store *s); /* the writer's turn: appends what wai
 void fake_store_sync(struct sl_store *s); /* all partitions, rings */
 void fake_store_set_state(struct sl_store *s, struct sl_part *p, enum sl_part_state st);
 void fake_store_set_start(struct sl_part *p, int64_t log_start);
+/* A new leader epoch, higher than before, from the log's present end. */
 void fake_store_set_epoch(struct sl_part *p, int32_t epoch);
 
 /* A writer thread of its own that steps (and syncs by auto_sync) when something is injected. */

@@ -66,8 +66,11 @@ static int chunk_with(struct sl_kfetch *f, uint32_t need, struct sl_kchunk **ret
 {
 	struct sl_kserver *s = f->req->server;
 	struct sl_kchunk *c = SLIST_FIRST(&f->req->out.chunks);
-	uint32_t size = SL_MAX(need, SL_KFETCH_CHUNK - sizeof(*c));
 
+	/* a small chunk that only shows again what the batch needs would be freed at once, and what
+	 * is freed feeds the hungry: for ever */
+	need = SL_MAX(need, f->hungry_for);
+	uint32_t size = SL_MAX(need, SL_KFETCH_CHUNK - sizeof(*c));
 	*ret = c;
 	if (c && c->cap - c->len >= need)
 		return 0;
@@ -75,12 +78,15 @@ static int chunk_with(struct sl_kfetch *f, uint32_t need, struct sl_kchunk **ret
 	if (!sl_kserver_has_room(s, sl_kbufs_cap(sizeof(*c) + size))) {
 		size = need;
 		/* only a first batch may go beyond the budget, and only one connection's */
-		if (f->total || !sl_kconn_may_hold(f->req->conn, sl_kbufs_cap(sizeof(*c) + size)))
+		if (f->total || !sl_kconn_may_hold(f->req->conn, sl_kbufs_cap(sizeof(*c) + size))) {
+			f->hungry_for = need;
 			return -ENOBUFS;
+		}
 	}
 	c = sl_kout_chunk(&f->req->out, &s->bufs, size);
 	if (!c)
 		return -ENOMEM;
+	f->hungry_for = 0;
 	sl_kreq_charge(f->req, (int64_t)c->buf_cap);
 	*ret = c;
 	return 0;
@@ -229,8 +235,10 @@ static int hand_over(struct sl_kfetch *f, uint32_t need)
 {
 	struct sl_kfetch_part *x = &f->parts[f->at];
 	struct sl_kchunk *c;
-	/* a read from disk is worth more than what is left of a chunk */
-	int err = chunk_with(f, need ? need : SL_KFETCH_CHUNK / 2, &c);
+	/* a read from disk is worth more than what is left of a chunk: two thread switches each */
+	bool room = sl_kserver_has_room(f->req->server, 2 * SL_KFETCH_COLD_CHUNK);
+	uint32_t least = room ? SL_KFETCH_COLD_CHUNK - sizeof(*c) : SL_KFETCH_CHUNK / 2;
+	int err = chunk_with(f, need ? need : least, &c);
 
 	if (err) {
 		no_chunk(f, err);
@@ -307,6 +315,10 @@ void sl_kfetch_run(struct sl_kfetch *f)
 		struct sl_kfetch_part *x = &f->parts[f->at];
 		if (x->err)
 			continue;
+		if (sl_part_state(x->part) == SL_PART_DELETED) {
+			part_error(f, x, SL_KERR_UNKNOWN_TOPIC_OR_PARTITION);
+			continue;
+		}
 		int rc = read_part(f, x, &budget);
 		if (rc == -EAGAIN) {
 			if (hand_over(f, 0))

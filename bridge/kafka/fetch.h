@@ -17,6 +17,7 @@
 
 #define SL_KFETCH_TURN_BYTES  (1u << 20)
 #define SL_KFETCH_CHUNK       (256u << 10) /* memory for batches is taken in such pieces */
+#define SL_KFETCH_COLD_CHUNK  (512u << 10) /* and in larger ones for what comes from the disk */
 #define SL_KFETCH_BYTES_MAX   (16u << 20)  /* of one answer, whatever the client allows */
 #define SL_KFETCH_WAIT_MAX_MS 300000       /* max_wait, whatever the client asks for */
 #define SL_KFETCH_HUNGRY_MS   1000 /* then an answer without batches: the client asks again */
@@ -49,6 +50,7 @@ struct sl_kfetch {
 	TAILQ_ENTRY(sl_kfetch) link; /* in parked, fetching, cold or hungry */
 	struct sl_kfetch_list *list; /* which one, NULL: none */
 	struct sl_timer timer;       /* while parked or hungry */
+	uint32_t hungry_for;         /* bytes that memory was too short for; 0: none */
 	struct sl_job job;
 	struct sl_read job_read;
 	int job_err;

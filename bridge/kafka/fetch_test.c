@@ -443,8 +443,8 @@ static void test_hungry(void **state)
 {
 	struct fix *f = *state;
 	struct got g;
-	uint8_t b[200];
-	uint32_t len = rig_batch(b, sizeof(b), 1, 10, RIG_WALL_MS);
+	static uint8_t b[3 * SL_KCONN_SMALL]; /* more than there is for everybody */
+	uint32_t len = rig_batch(b, sizeof(b), 1, 2 * SL_KCONN_SMALL, RIG_WALL_MS);
 	rig_send_fetch(&f->c, 1, "t", 0, 0, 5000, 1, 1 << 20);
 	f->r.manual = true;
 	rig_send_produce(&f->p, 1, 0, "t", 0, b, len);

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "groups.h"
 #include "platform/base/clock.h"
 #include "sock.h"
 
@@ -88,13 +89,11 @@ static void on_tick(void *arg)
 		sl_timer_set(sl_loop_timers(k->loop), &k->tick, sl_loop_now(k->loop) + NS_PER_S);
 }
 
+/* The turn that follows looks; edge-triggered, so nothing is to be read. */
 static void on_waker(void *arg, uint32_t events)
 {
-	struct sl_kafka *k = arg;
-	uint64_t n;
+	(void)arg;
 	(void)events;
-	while (read(k->waker.fd, &n, sizeof(n)) == (ssize_t)sizeof(n))
-		;
 }
 
 static void check_stopped(struct sl_kafka *k)
@@ -102,6 +101,7 @@ static void check_stopped(struct sl_kafka *k)
 	if (!k->stopping)
 		return;
 	sl_kfetch_give_up(&k->server);
+	sl_kgroups_give_up(k->server.groups, k->stopping_hard);
 	if (k->stopping_hard)
 		sl_kproduce_give_up(&k->server);
 	if (!sl_kserver_quiet(&k->server))
@@ -122,7 +122,7 @@ static uint64_t prepare(void *arg)
 	}
 	check_stopped(k);
 	more |= !TAILQ_EMPTY(&k->socks.dirty);
-	return more ? 0 : UINT64_MAX;
+	return more ? 0 : sl_kserver_due(&k->server);
 }
 
 static void *thread_main(void *arg)
@@ -211,9 +211,28 @@ static void wake(void *arg)
 	sl_loop_wake(arg);
 }
 
+static struct sl_kgroups_cfg groups_cfg(const struct sl_config *c)
+{
+	return (struct sl_kgroups_cfg){
+		.initial_delay_ms = c->kafka.group_initial_delay_ms,
+		.min_session_ms = c->kafka.group_min_session_ms,
+		.max_session_ms = c->kafka.group_max_session_ms,
+		.max_members = c->kafka.group_max_size,
+		.partitions = c->kafka.offsets_partitions,
+		.retention_ms = (uint64_t)c->kafka.offsets_retention_min * 60000,
+		.check_ms = c->kafka.offsets_check_ms,
+		.metadata_max = c->kafka.offset_metadata_max,
+		.commit_logged = c->kafka.offsets_commit_acks == 1,
+		.max_groups = c->kafka.max_groups,
+		.max_offsets = c->kafka.max_offsets,
+		.memory_bytes = c->kafka.group_memory_bytes,
+	};
+}
+
 static int server_init(struct sl_kafka *k, const struct sl_kafka_cfg *cfg)
 {
 	const struct sl_config *c = cfg->config;
+	struct sl_kgroups_cfg gc = groups_cfg(c);
 	struct sl_kserver_cfg sc = {
 		.store = cfg->store,
 		.dp = cfg->dp,
@@ -221,9 +240,12 @@ static int server_init(struct sl_kafka *k, const struct sl_kafka_cfg *cfg)
 		.node_id = cfg->node_id,
 		.advertise_host = c->kafka.advertise.host,
 		.advertise_port = c->kafka.advertise.port,
+		.config = c,
 		.num_partitions = c->kafka.num_partitions,
+		.clamp_replication = c->kafka.clamp_replication,
 		.auto_create = c->kafka.auto_create,
 		.topic_defaults = &c->kafka.topic_defaults,
+		.groups = &gc,
 		.request_max_bytes = c->kafka.request_max_bytes,
 		.memory_bytes = c->kafka.memory_bytes,
 		.workers = c->kafka.workers,
@@ -232,7 +254,10 @@ static int server_init(struct sl_kafka *k, const struct sl_kafka_cfg *cfg)
 		.wake_arg = k->loop,
 	};
 	k->server.waker.efd = k->waker.fd;
-	return sl_kserver_init(&k->server, &sc);
+	int rc = sl_kserver_init(&k->server, &sc);
+	if (!rc) /* answer only when ready: groups are known before the first client is */
+		sl_kgroups_load(k->server.groups);
+	return rc;
 }
 
 int sl_kafka_new(const struct sl_kafka_cfg *cfg, struct sl_kafka **ret_kafka, char *err,
@@ -255,7 +280,7 @@ int sl_kafka_new(const struct sl_kafka_cfg *cfg, struct sl_kafka **ret_kafka, ch
 		goto fail_say;
 	k->waker = (struct sl_loop_fd){.fn = on_waker, .arg = k};
 	k->waker.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = k->waker.fd < 0 ? -errno : sl_loop_add(k->loop, &k->waker, EPOLLIN);
+	rc = k->waker.fd < 0 ? -errno : sl_loop_add(k->loop, &k->waker, EPOLLIN | EPOLLET);
 	if (!rc)
 		rc = server_init(k, cfg);
 	if (rc)
@@ -337,6 +362,7 @@ uint16_t sl_kafka_port(const struct sl_kafka *k, unsigned i)
 void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats)
 {
 	struct sl_kcounters *c = &k->server.counters;
+	struct sl_kgroup_counters *g = &k->server.groups->counters;
 #define GET(f) atomic_load_explicit(&c->f, memory_order_relaxed)
 	*ret_stats = (struct sl_kafka_stats){
 		.connections = GET(connections),
@@ -349,8 +375,21 @@ void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats)
 		.memory_bytes = GET(memory),
 		.produce_records = GET(produce_records),
 		.produce_errors = GET(produce_errors),
+		.admin_errors = GET(admin_errors),
 		.fetch_bytes = GET(fetch_bytes),
 		.fetch_from_disk = GET(fetch_from_disk),
 	};
+#undef GET
+#define GET(f) atomic_load_explicit(&g->f, memory_order_relaxed)
+	ret_stats->groups = GET(groups);
+	ret_stats->group_members = GET(members);
+	ret_stats->group_offsets = GET(offsets);
+	ret_stats->group_rebalances = GET(rebalances);
+	ret_stats->offset_commits = GET(commits);
+	ret_stats->offsets_expired = GET(expired);
+	ret_stats->group_refused = GET(refused);
+	ret_stats->group_foreign = GET(foreign);
+	ret_stats->group_write_errors = GET(write_errors);
+	ret_stats->group_compactions = GET(compactions);
 #undef GET
 }

@@ -42,6 +42,13 @@ struct sl_kafka_stats {
 	uint64_t bytes_in, bytes_out;
 	uint64_t memory_bytes; /* held now by all connections */
 	uint64_t produce_records, produce_errors, fetch_bytes, fetch_from_disk;
+	uint64_t admin_errors; /* topics, partitions and settings answered with an error */
+	uint64_t groups, group_members, group_offsets; /* now; offsets: committed ones */
+	uint64_t group_rebalances, offset_commits, offsets_expired;
+	uint64_t group_refused;      /* joins and commits beyond a limit */
+	uint64_t group_foreign;      /* records of __consumer_offsets that were not understood */
+	uint64_t group_write_errors; /* records that could not be written there */
+	uint64_t group_compactions;  /* partitions of it that were rewritten */
 };
 void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats); /* any thread */
 

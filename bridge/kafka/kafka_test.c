@@ -308,6 +308,7 @@ static void test_stop_has_a_bound(void **state)
 	send_versions(c, 2);
 	/* it is in the log, so it is under way */
 	struct sl_topic *t = sl_store_topic_find(f->store, "t", 1);
+	sl_topic_put(t); /* the store holds it */
 	uint64_t give_up = sl_clock_mono_ns() + (uint64_t)PATIENCE_MS * 1000000;
 	while (sl_part_end(sl_topic_part(t, 0)) == 0)
 		assert_true(sl_clock_mono_ns() < give_up);

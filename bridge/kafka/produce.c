@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "produce.h"
 
-#define REAP_BURST 64
-
 /* ---- waiting for synced
  * ---------------------------------------------------------------------------- */
 
@@ -85,12 +83,27 @@ void sl_kproduce_give_up(struct sl_kserver *s)
 /* ---- injecting
  * --------------------------------------------------------------------------------------- */
 
+static void came_back(struct sl_kserver *s, struct sl_kappend *ka)
+{
+	struct sl_kproduce_part *x = SL_CONTAINER_OF(ka, struct sl_kproduce_part, append);
+	struct sl_kproduce *p = x->produce;
+
+	(void)s;
+	SL_ASSERT(p->pending > 0);
+	x->err = sl_kerr_of_append(ka->a.err);
+	x->base_offset = ka->a.base_offset;
+	x->log_start = ka->a.log_start;
+	if (--p->pending == 0 && p->injected)
+		logged(p);
+}
+
 static void fill_append(struct sl_kproduce_part *x)
 {
 	const struct sl_kcheck *c = &x->check;
 	static const uint8_t ack[] = {SL_ACK_SYNCED, SL_ACK_RECEIVED, SL_ACK_LOGGED};
 
-	x->append = (struct sl_append){
+	x->append.back = came_back;
+	x->append.a = (struct sl_append){
 		.part = x->part,
 		.batch = c->batch,
 		.len = c->len,
@@ -101,7 +114,6 @@ static void fill_append(struct sl_kproduce_part *x)
 		.producer_epoch = sl_batch_pepoch(c->batch),
 		.origin = SL_ORIGIN_KAFKA,
 		.ack = ack[x->produce->acks + 1],
-		.user = x,
 	};
 }
 
@@ -113,10 +125,9 @@ static bool inject_parts(struct sl_kserver *s, struct sl_kproduce *p)
 		if (x->err)
 			continue;
 		fill_append(x);
-		if (sl_inject(s->inj, &x->append))
+		if (sl_kserver_inject(s, &x->append))
 			return false;
 		p->pending++;
-		s->appends_out++;
 	}
 	return true;
 }
@@ -145,30 +156,4 @@ void sl_kproduce_inject(struct sl_kserver *s, struct sl_korder *order)
 	}
 	order->injecting = false;
 	sl_kconn_order_idle(order);
-}
-
-static void came_back(struct sl_kserver *s, struct sl_append *a)
-{
-	struct sl_kproduce_part *x = a->user;
-	struct sl_kproduce *p = x->produce;
-
-	SL_ASSERT(s->appends_out > 0 && p->pending > 0);
-	s->appends_out--;
-	x->err = sl_kerr_of_append(a->err);
-	x->base_offset = a->base_offset;
-	x->log_start = a->log_start;
-	if (--p->pending == 0 && p->injected)
-		logged(p);
-}
-
-void sl_kproduce_reap(struct sl_kserver *s)
-{
-	struct sl_append *done[REAP_BURST];
-	unsigned n;
-
-	do {
-		n = sl_inject_reap(s->inj, done, REAP_BURST);
-		for (unsigned i = 0; i < n; i++)
-			came_back(s, done[i]);
-	} while (n == REAP_BURST);
 }

@@ -27,7 +27,7 @@ struct sl_kproduce_part {
 	uint32_t recs_len;
 	int64_t base_offset, log_start;
 	struct sl_kcheck check;
-	struct sl_append append;
+	struct sl_kappend append;
 };
 
 struct sl_kproduce_topic {

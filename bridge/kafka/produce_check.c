@@ -22,9 +22,13 @@ static bool check_header(const struct sl_kcheck_in *in, const uint8_t *b, uint32
 		return fail(c, SL_KERR_INVALID_RECORD, "no records");
 	if (len < SL_BATCH_HDR)
 		return fail(c, SL_KERR_INVALID_RECORD, "no whole record batch");
+	if (sl_batch_length(b) < SL_BATCH_HDR - SL_BATCH_LEN_BIAS)
+		return fail(c, SL_KERR_CORRUPT_MESSAGE, "batch length makes no sense");
+	if (sl_batch_magic(b) > SL_BATCH_MAGIC)
+		return fail(c, SL_KERR_CORRUPT_MESSAGE, "there is no such magic");
 	if (sl_batch_magic(b) != SL_BATCH_MAGIC)
 		return fail(c, SL_KERR_INVALID_RECORD, "only record batches of magic 2 are taken");
-	if (sl_batch_length(b) < SL_BATCH_HDR - SL_BATCH_LEN_BIAS || sl_batch_total(b) > len)
+	if (sl_batch_total(b) > len)
 		return fail(c, SL_KERR_INVALID_RECORD, "batch length makes no sense");
 	if (sl_batch_total(b) != len)
 		return fail(c, SL_KERR_INVALID_RECORD, "exactly one batch per partition is taken");

@@ -99,8 +99,11 @@ static void test_header_faults(void **state)
 	f->b[SL_BATCH_MAGIC_OFF] = 1;
 	assert_int_equal(check(f), SL_KERR_INVALID_RECORD);
 	memcpy(f->b, good.b, f->len);
+	f->b[SL_BATCH_MAGIC_OFF] = 3;
+	assert_int_equal(check(f), SL_KERR_CORRUPT_MESSAGE);
+	memcpy(f->b, good.b, f->len);
 	sl_put_be32(f->b + SL_BATCH_LENGTH_OFF, 5);
-	assert_int_equal(check(f), SL_KERR_INVALID_RECORD);
+	assert_int_equal(check(f), SL_KERR_CORRUPT_MESSAGE);
 	memcpy(f->b, good.b, f->len);
 	sl_put_be32(f->b + SL_BATCH_LENGTH_OFF, f->len); /* beyond the end */
 	assert_int_equal(check(f), SL_KERR_INVALID_RECORD);

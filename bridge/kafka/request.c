@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "server.h"
+
 void sl_kreq_begin(struct sl_kreq *r)
 {
 	struct sl_kw *w = &r->out.w;
@@ -16,6 +18,49 @@ void sl_kreq_begin(struct sl_kreq *r)
 	if (flexible && r->api->key != SL_KAPI_API_VERSIONS)
 		sl_kw_tags(w);
 }
+
+/* ---- topics ---------------------------------------------------------------------------------- */
+
+struct sl_topic *sl_kreq_keep(struct sl_kreq *r, struct sl_topic *t)
+{
+	if (!t)
+		return NULL;
+	if (r->topic_cnt == r->topic_cap) {
+		uint32_t cap = r->topic_cap ? r->topic_cap * 2 : 4;
+		struct sl_topic **p = realloc(r->topic, cap * sizeof(struct sl_topic *));
+		if (!p) {
+			r->out.w.bad = true;
+			sl_topic_put(t);
+			return NULL;
+		}
+		r->topic = p;
+		r->topic_cap = cap;
+	}
+	r->topic[r->topic_cnt++] = t;
+	return t;
+}
+
+struct sl_topic *sl_kreq_topic(struct sl_kreq *r, struct sl_slice name)
+{
+	return sl_kreq_keep(
+		r, sl_store_topic_find(r->server->cfg.store, (const char *)name.p, name.len));
+}
+
+struct sl_topic *sl_kreq_topic_by_id(struct sl_kreq *r, const uint8_t id[16])
+{
+	return sl_kreq_keep(r, sl_store_topic_by_id(r->server->cfg.store, id));
+}
+
+void sl_kreq_put_topics(struct sl_kreq *r)
+{
+	for (uint32_t i = 0; i < r->topic_cnt; i++)
+		sl_topic_put(r->topic[i]);
+	free(r->topic);
+	r->topic = NULL;
+	r->topic_cnt = r->topic_cap = 0;
+}
+
+/* ---- the response ---------------------------------------------------------------------------- */
 
 void sl_kout_splice(struct sl_kout *o, const uint8_t *p, uint32_t len)
 {

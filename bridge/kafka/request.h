@@ -22,6 +22,7 @@
 
 struct sl_kconn;
 struct sl_kserver;
+struct sl_topic;
 
 /* A piece of memory that a response's splices point into. */
 struct sl_kchunk {
@@ -57,12 +58,16 @@ struct sl_kreq {
 	int16_t version;
 	int32_t correlation;
 	enum sl_kreq_state state;
-	uint8_t *frame;   /* owned until done; the bytes after the size field */
-	size_t frame_cap; /* as bufs.h gave it */
-	uint32_t size;    /* of the frame */
+	uint8_t *frame;            /* owned until done; the bytes after the size field */
+	size_t frame_cap;          /* as bufs.h gave it */
+	uint32_t size;             /* of the frame */
+	struct sl_slice client_id; /* of the header, borrows from the frame; p NULL: null */
 	struct sl_kr in;
 	struct sl_kout out;
-	void *ctx; /* the handler's */
+	void *ctx;               /* the handler's */
+	struct sl_topic **topic; /* references held until the end; owned */
+	uint32_t topic_cnt, topic_cap;
+	uint32_t refused; /* errors in an admin answer: counted when it ends */
 	/*
 	 * Set by a handler that waits without having changed anything: called when the peer has
 	 * left. It ends with sl_kreq_drop(), at once or when a job that it still has comes back.
@@ -84,6 +89,19 @@ void sl_kreq_fail(struct sl_kreq *r,
 
 /* Adds to (takes from) what the request holds of the memory budget; given back when it ends. */
 void sl_kreq_charge(struct sl_kreq *r, int64_t bytes);
+
+/*
+ * Finds a topic for the request, which keeps the reference until it ends, in whichever way: the
+ * topic and its partitions stay valid memory until then. NULL: unknown; or no memory to keep it,
+ * then the response is bad, too. The thread whose turn the request is (network, or its job).
+ */
+struct sl_topic *sl_kreq_topic(struct sl_kreq *r, struct sl_slice name);
+struct sl_topic *sl_kreq_topic_by_id(struct sl_kreq *r, const uint8_t id[16]);
+/* The request takes a reference that the caller has; without memory to keep it, it gives it back
+ * and returns NULL. Accepts NULL. */
+struct sl_topic *sl_kreq_keep(struct sl_kreq *r, struct sl_topic *t);
+/* Gives them back; the endings do. */
+void sl_kreq_put_topics(struct sl_kreq *r);
 
 /* The frame is no longer needed (nothing borrows from it): a request that waits does not keep it.
  */

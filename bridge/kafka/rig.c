@@ -16,6 +16,28 @@ static int64_t wall_ms(void *arg)
 	return ((struct rig *)arg)->wall_ms;
 }
 
+/* The n-th call gives bytes of value n, the first one 0. */
+static void count_up(void *arg, uint8_t *ret_bytes, size_t n)
+{
+	memset(ret_bytes, (int)((struct rig *)arg)->randoms++, n);
+}
+
+static void rig_config(struct sl_config *c)
+{
+	c->kafka.listen_cnt = 1;
+	snprintf(c->kafka.listen[0].host, sizeof(c->kafka.listen[0].host), "127.0.0.1");
+	c->kafka.listen[0].port = 9092;
+	c->kafka.num_partitions = 2;
+	c->kafka.auto_create = true;
+	c->kafka.max_connections = 1000;
+	c->kafka.request_max_bytes = 100u << 20;
+	c->kafka.workers = 2;
+	c->kafka.idle_ms = 600000;
+	c->storage.flush_interval_ms = 1000;
+	c->storage.retention_check_ms = 30000;
+	sl_topic_cfg_defaults(&c->kafka.topic_defaults);
+}
+
 void rig_init(struct rig *r, const struct sl_kserver_cfg *cfg)
 {
 	struct sl_kserver_cfg c = {.request_max_bytes = 100u << 20,
@@ -32,6 +54,10 @@ void rig_init(struct rig *r, const struct sl_kserver_cfg *cfg)
 		sl_topic_cfg_defaults(&defaults);
 		c.topic_defaults = &defaults;
 	}
+	r->config = calloc(1, sizeof(*r->config));
+	SL_ASSERT(r->config);
+	rig_config(r->config);
+	c.config = r->config;
 	r->store = fake_store_new();
 	fake_store_cfg(r->store)->auto_sync = true;
 	r->now_ns = 1000000000;
@@ -43,6 +69,7 @@ void rig_init(struct rig *r, const struct sl_kserver_cfg *cfg)
 	c.workers = 0;
 	c.mono_ns = mono_ns;
 	c.wall_ms = wall_ms;
+	c.random = count_up;
 	c.clock_arg = r;
 	r->server.waker.efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	SL_ASSERT(r->server.waker.efd >= 0);
@@ -59,9 +86,10 @@ void rig_fini(struct rig *r)
 	rig_settle(r);
 	SL_ASSERT(r->server.conn_cnt == 0);
 	SL_ASSERT(atomic_load(&r->server.counters.memory) == 0);
+	sl_kserver_fini(&r->server); /* with it go the timers of groups */
 	SL_ASSERT(sl_timers_next(&r->timers) == UINT64_MAX);
-	sl_kserver_fini(&r->server);
 	fake_store_free(r->store);
+	free(r->config);
 	close(efd);
 }
 
@@ -217,10 +245,14 @@ void rig_send_fetch(struct rig_conn *c, int32_t correlation, const char *topic, 
 
 struct sl_topic *rig_topic(struct rig *r, const char *name, const struct sl_topic_cfg *cfg)
 {
-	struct sl_topic_cfg defaults;
+	struct sl_topic_layers layers = {0};
 	struct sl_topic *t;
-	sl_topic_cfg_defaults(&defaults);
-	int rc = sl_store_topic_create(r->store, name, 2, cfg ? cfg : &defaults, &t);
+
+	sl_topic_cfg_defaults(&layers.base);
+	if (cfg)
+		layers.base = *cfg;
+	int rc = sl_store_topic_create(r->store, name, 2, &layers, &t);
 	SL_ASSERT(rc == 0);
+	sl_topic_put(t); /* the store holds it */
 	return t;
 }

@@ -17,7 +17,9 @@ struct rig {
 	struct sl_kserver server;
 	uint64_t now_ns;
 	int64_t wall_ms;
-	bool manual; /* the writer's turns are the test's */
+	unsigned randoms;         /* times that random bytes were asked for */
+	struct sl_config *config; /* what the broker's settings are taken from */
+	bool manual;              /* the writer's turns are the test's */
 };
 
 struct rig_conn {
@@ -54,6 +56,7 @@ void rig_send_produce(struct rig_conn *c, int32_t correlation, int16_t acks, con
 /* Fetch v11 of one partition. */
 void rig_send_fetch(struct rig_conn *c, int32_t correlation, const char *topic, int32_t partition,
 		    int64_t offset, int32_t max_wait_ms, int32_t min_bytes, int32_t max_bytes);
+/* Two partitions; the pointer is good until the topic is deleted. */
 struct sl_topic *rig_topic(struct rig *r, const char *name, const struct sl_topic_cfg *cfg);
 
 #endif

@@ -19,11 +19,17 @@
 #include "platform/net/timer.h"
 #include "platform/record/check.h"
 
+struct sl_kadmin;
 struct sl_kconn;
+struct sl_kserver;
 struct sl_kfetch;
+struct sl_kgroups;
+struct sl_kgroups_cfg;
 struct sl_kproduce;
 
 #define SL_KSERVER_JOBS_MAX     256         /* in the worker pool */
+#define SL_KSERVER_LAZY_MAX     16          /* appends nobody waits for that stay unreaped, */
+#define SL_KSERVER_LAZY_NS      2000000     /* so long at most */
 #define SL_KSERVER_UNPACKED_MAX (32u << 20) /* a batch's records, decompressed */
 
 struct sl_kserver_cfg {
@@ -33,18 +39,27 @@ struct sl_kserver_cfg {
 	int32_t node_id;
 	const char *advertise_host; /* "" or NULL: the local address of the connection that asks */
 	uint16_t advertise_port;
+	const struct sl_config *config; /* for what is told about the broker; borrowed */
 	uint32_t num_partitions;
 	bool auto_create;
+	bool clamp_replication;                    /* a replication factor above 1 counts as 1 */
 	const struct sl_topic_cfg *topic_defaults; /* copied */
+	const struct sl_kgroups_cfg *groups;       /* copied; NULL: defaults (groups.h) */
 	uint32_t request_max_bytes;
 	uint64_t memory_bytes;
 	uint32_t workers;        /* 0: jobs run inside turn() */
 	uint32_t idle_ms;        /* 0: never */
 	void (*wake)(void *arg); /* called by workers: turn() has something to do */
 	void *wake_arg;
-	uint64_t (*mono_ns)(void *arg); /* NULL: sl_clock_mono_ns() */
-	int64_t (*wall_ms)(void *arg);  /* NULL: sl_clock_wall_ms() */
+	uint64_t (*mono_ns)(void *arg);                          /* NULL: sl_clock_mono_ns() */
+	int64_t (*wall_ms)(void *arg);                           /* NULL: sl_clock_wall_ms() */
+	void (*random)(void *arg, uint8_t *ret_bytes, size_t n); /* NULL: the kernel's */
 	void *clock_arg;
+};
+
+struct sl_kappend { /* an append on its way: begins what its owner embeds */
+	struct sl_append a;
+	void (*back)(struct sl_kserver *s, struct sl_kappend *x); /* it is done: a.err says how */
 };
 
 struct sl_kworker { /* each worker's scratch; the network thread has one, too */
@@ -69,6 +84,7 @@ struct sl_kcounters { /* the network thread writes, any thread reads */
 	_Atomic uint64_t requests, request_errors;
 	_Atomic uint64_t bytes_in, bytes_out, memory;
 	_Atomic uint64_t produce_records, produce_errors, fetch_bytes, fetch_from_disk;
+	_Atomic uint64_t admin_errors; /* topics, partitions and settings refused */
 };
 
 struct sl_kserver {
@@ -81,8 +97,10 @@ struct sl_kserver {
 	struct sl_kbufs bufs;
 	struct sl_kcounters counters;
 	struct sl_log_limit log_bad;
+	struct sl_kgroups *groups; /* owned */
 
 	uint64_t appends_out;       /* injected and not reaped */
+	uint64_t appends_awaited;   /* of these; nobody waits for those of acks=0 */
 	uint64_t conn_cnt;          /* machines alive, closed ones with work under way included */
 	bool memory_freed;          /* since `starved` and `hungry` were looked at */
 	atomic_bool cancelled;      /* the stop's time is up: jobs end as soon as they can */
@@ -93,6 +111,7 @@ struct sl_kserver {
 	struct sl_kconn_list starved; /* their input waits for memory */
 	struct sl_korder_list wait_inject;
 	struct sl_kproduce_list wait_sync;
+	STAILQ_HEAD(, sl_kadmin) admin; /* what changes topics, oldest first: one at a time */
 	struct sl_kfetch_list parked;
 	struct sl_kfetch_list cold;     /* wait for room in the worker pool */
 	struct sl_kfetch_list fetching; /* have more to copy in the next turn */
@@ -108,13 +127,22 @@ void sl_kserver_fini(struct sl_kserver *s);
 bool sl_kserver_turn(struct sl_kserver *s);
 /*
  * The same for the loop's prepare hook: looks at log ends and appends only if the waker was rung
- * since it was armed, and arms it for what is waited for. False: it is safe to sleep.
+ * since it was armed, and arms it for what is waited for. False: it is safe to sleep,
+ * until sl_kserver_due() at the latest.
  */
 bool sl_kserver_prepare(struct sl_kserver *s);
+/*
+ * Monotonic ns by which it must be called again, UINT64_MAX: no need. Appends with acks=0 are not
+ * worth a wake-up each: they come back with the next request, or then.
+ */
+uint64_t sl_kserver_due(const struct sl_kserver *s);
 /* Timeouts, memory pressure. About once a second. */
 void sl_kserver_tick(struct sl_kserver *s);
 /* No append, job or request is under way. */
 bool sl_kserver_quiet(const struct sl_kserver *s);
+
+/* Hands it to its writer. 0; -EAGAIN: the ring is full, nothing happened. */
+SL_MUST_CHECK int sl_kserver_inject(struct sl_kserver *s, struct sl_kappend *x);
 
 uint64_t sl_kserver_mono_ns(const struct sl_kserver *s);
 int64_t sl_kserver_wall_ms(const struct sl_kserver *s); /* any thread */
@@ -134,7 +162,6 @@ SL_INLINE void sl_kcount(_Atomic uint64_t *c, uint64_t n)
 
 /* ---- what the handlers' files offer to the turn ---------------------------------------------- */
 
-void sl_kproduce_reap(struct sl_kserver *s);                            /* appends that came back */
 void sl_kproduce_inject(struct sl_kserver *s, struct sl_korder *order); /* those that are ready */
 void sl_kproduce_check_sync(struct sl_kserver *s);
 void sl_kproduce_give_up(struct sl_kserver *s); /* those that wait for synced time out now */

@@ -87,12 +87,15 @@ struct fix {
 	struct rig_conn c;
 	struct sl_topic *t;
 	struct sl_topic_cfg defaults;
-	uint8_t *batch; /* too large to be checked at once, small enough for one read */
+	uint8_t *batch; /* small enough for one read */
 	uint32_t batch_len;
+	uint8_t *large; /* too large to be checked at once */
+	uint32_t large_len;
 	uint8_t *out;
 };
 
 #define BATCH_CAP (200u << 10)
+#define LARGE_CAP (1200u << 10)
 #define OUT_CAP   (1u << 20)
 
 static void wake(void *arg)
@@ -120,8 +123,12 @@ static int setup(void **state)
 	sl_kserver_fini(&f->r.server);
 	assert_int_equal(sl_kserver_init(&f->r.server, &cfg), 0);
 	rig_open(&f->r, &f->c);
-	f->t = rig_topic(&f->r, "t", NULL);
+	struct sl_topic_cfg large = f->defaults;
+	large.max_message_bytes = LARGE_CAP;
+	f->t = rig_topic(&f->r, "t", &large);
 	f->batch = malloc(BATCH_CAP);
+	f->large = malloc(LARGE_CAP);
+	f->large_len = rig_batch(f->large, LARGE_CAP, 1, 1100 << 10, RIG_WALL_MS);
 	f->out = malloc(OUT_CAP);
 	f->batch_len = rig_batch(f->batch, BATCH_CAP, 1, 150 << 10, RIG_WALL_MS);
 	*state = f;
@@ -139,6 +146,7 @@ static int teardown(void **state)
 	sem_destroy(&gate.go);
 	sem_destroy(&gate.woken);
 	free(f->batch);
+	free(f->large);
 	free(f->out);
 	free(f);
 	return 0;
@@ -230,7 +238,7 @@ static void peer_leaves_a_check(void **state)
 	struct fix *f = *state;
 
 	gate.shut = true;
-	rig_send_produce(&f->c, 1, 1, "t", 0, f->batch, f->batch_len);
+	rig_send_produce(&f->c, 1, 1, "t", 0, f->large, f->large_len);
 	leave_and_go_on(f);
 	assert_int_equal(sl_part_end(sl_topic_part(f->t, 0)), 1);
 	assert_int_equal(atomic_load(&f->r.server.counters.produce_records), 1);
@@ -244,7 +252,7 @@ static void peer_leaves_a_queue_of_checks(void **state)
 
 	gate.shut = true;
 	for (int i = 0; i < 3; i++)
-		rig_send_produce(&f->c, i, -1, "t", 0, f->batch, f->batch_len);
+		rig_send_produce(&f->c, i, -1, "t", 0, f->large, f->large_len);
 	wait_for(&gate.entered);
 	assert_int_equal(sl_part_end(p), 0);
 	rig_close(&f->c);
@@ -309,7 +317,7 @@ static void stop_with_checks_waiting(void **state)
 
 	gate.shut = true;
 	for (int i = 0; i < 2; i++)
-		rig_send_produce(&f->c, i, 1, "t", i, f->batch, f->batch_len);
+		rig_send_produce(&f->c, i, 1, "t", i, f->large, f->large_len);
 	wait_for(&gate.entered);
 	sl_kserver_cancel(&f->r.server);
 	sem_post(&gate.go);

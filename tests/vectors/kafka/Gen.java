@@ -38,7 +38,10 @@ public class Gen {
     static final int PORT = 9092, PARTITIONS = 2;
     static final String HOST = "127.0.0.1", CLUSTER = "fakefakefakefakefake_A";
     /* what is advertised: key, from, to */
-    static final int[][] TABLE = {{0, 0, 9}, {1, 4, 12}, {2, 1, 7}, {3, 0, 12}, {18, 0, 4}, {22, 0, 4}};
+    static final int[][] TABLE = {{0, 0, 9}, {1, 4, 12}, {2, 1, 7}, {3, 0, 12}, {8, 2, 8}, {9, 1, 8},
+        {10, 0, 4}, {11, 0, 9}, {12, 0, 4}, {13, 0, 5}, {14, 0, 5}, {15, 0, 5}, {16, 0, 5}, {18, 0, 4},
+        {19, 2, 7}, {20, 1, 6}, {21, 0, 2}, {22, 0, 4}, {23, 2, 4}, {29, 1, 3}, {32, 1, 4}, {33, 0, 2},
+        {35, 1, 4}, {37, 0, 3}, {42, 0, 2}, {44, 0, 1}, {46, 0, 0}, {47, 0, 0}, {48, 0, 1}, {60, 0, 1}};
 
     static int correlation = 1000;
 
