@@ -7,9 +7,10 @@
 #
 # Debian packages need root; without it the script installs nothing and names what is missing and
 # what will be left out. What does not come from Debian goes into build/deps: Apache Kafka from
-# Maven Central (tests/lib/kafka/pom.xml), Python clients from PyPI (tests/clients/requirements.txt).
-# Everything is made beside its place and renamed, so an interrupted run leaves nothing half done; a
-# second run finds everything there and is silent.
+# Maven Central (tests/lib/kafka/pom.xml), clients from PyPI, the Go module proxy and npm, all
+# pinned (tests/clients), with a Go and a Node.js from PyPI if the machine's are too old. Everything
+# is made beside its place and renamed, so an interrupted run leaves nothing half done; a second run
+# finds everything there and is silent.
 #
 # Exit: 0 all there; 3 something is missing that only root can install but the build can do
 # without; 1 otherwise.
@@ -17,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 deps=build/deps
-kafka_versions=${SLT_KAFKA_VERSIONS:-3.9.1}
+kafka_versions=${SLT_KAFKA_VERSIONS:-3.9.1 4.1.1}
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
 
@@ -30,14 +31,14 @@ packages_build='
 	linux-libc-dev python3-minimal|python3'
 packages_run='iproute2 kcat bsdutils python3'
 packages_test='
-	openjdk-17-jre-headless@java maven@mvn python3-venv libclang-rt-14-dev clang-format bpftool
+	openjdk-17-jdk-headless@javac maven@mvn python3-venv libclang-rt-14-dev clang-format bpftool
 	e2fsprogs mount util-linux ca-certificates'
 packages_bench=''
 
 say() { printf 'setup: %s\n' "$*"; }
 
 usage() {
-	sed -n '3,17s/^# \{0,1\}//p' "$0"
+	sed -n '3,18s/^# \{0,1\}//p' "$0"
 	exit 2
 }
 
@@ -47,7 +48,7 @@ installed() {
 
 java_new_enough() {
 	local v
-	v=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)
+	v=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p' | head -1)
 	[ "${v:-0}" -ge 17 ]
 }
 
@@ -55,7 +56,7 @@ java_new_enough() {
 wanted() {
 	local word=$1 alternatives command=''
 	case $word in *@*) command=${word#*@} word=${word%@*} ;; esac
-	if [ "$command" = java ]; then
+	if [ "$command" = javac ]; then
 		java_new_enough && return 0
 	elif [ -n "$command" ] && command -v "$command" >/dev/null 2>&1; then
 		return 0
@@ -104,22 +105,14 @@ fetch_kafka() {
 	rmdir "$tmp"
 }
 
-# A venv does not survive a rename (its scripts bear its path), so its stamp is what is renamed.
-make_venv() {
-	local stamp=$1
-	rm -rf "$deps/venv"
-	retry 120 "$python" -m venv "$deps/venv"
-	retry 600 "$deps/venv/bin/python" -m pip install -q --disable-pip-version-check \
-		--timeout 60 --retries 3 -r tests/clients/requirements.txt
-	cp tests/clients/requirements.txt "$stamp.tmp"
-	mv "$stamp.tmp" "$stamp"
-}
+# shellcheck source=tests/clients/setup.sh
+. tests/clients/setup.sh
 
 # Whoever uses these makes network namespaces: without root they would be fetched for nothing.
 setup_test() {
-	local version stamp=$deps/venv.requirements
+	local version
 	if [ "$(id -u)" -ne 0 ]; then
-		left_out+=("tests with Apache Kafka's own tools and Python clients, and their downloads: they need root")
+		left_out+=("tests with Apache Kafka's own tools and other Kafka clients, and their downloads: they need root")
 		return
 	fi
 	mkdir -p "$deps"
@@ -132,14 +125,7 @@ setup_test() {
 		say "fetching Apache Kafka $version with its tools from Maven Central into $deps/kafka-$version (about 60 MB)"
 		fetch_kafka "$version"
 	done
-	if ! cmp -s tests/clients/requirements.txt "$stamp" || [ ! -x "$deps/venv/bin/python" ]; then
-		if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
-			left_out+=("tests with Python clients: python3-venv is missing")
-			return
-		fi
-		say "installing from PyPI into $deps/venv: $(grep -v '^#' tests/clients/requirements.txt | tr '\n' ' ')"
-		make_venv "$stamp"
-	fi
+	setup_clients
 }
 
 list_only=no

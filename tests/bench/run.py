@@ -19,12 +19,12 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from slbench import corpus, host, p1, p2, p3, p4, p10, peers, table  # noqa: E402
+from slbench import corpus, host, p1, p2, p3, p4, p5, p10, p13, peers, table  # noqa: E402
 
-ROWS = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P10": p10}
+ROWS = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P10": p10, "P13": p13}
 TARGETS = ("live_gen", "live_gen.bpf.o", "udp_gso_send", "stamp_send", "recvmmsg_append", "wake_recvmmsg",
            "wake_port", "ingest_null", "segcount", "sys_cost", "sys_cost.bpf.o")
-WEIGHTS = {"P1": 4, "P2": 4, "P3": 1.5, "P4": 2, "P10": 3}  # of the time, if it gets short
+WEIGHTS = {"P1": 4, "P2": 4, "P3": 1.5, "P4": 2, "P5": 5, "P10": 3, "P13": 4}  # of the time, if it gets short
 NOISY = 0.25  # share of a core that others use: what is measured beside it is not judged
 HUGE_MIB = 1024
 DISK_MIN, DISK_MAX = 6 << 30, 40 << 30
@@ -48,7 +48,7 @@ class Context:
         self.warm, self.window = (0.8, 1.6) if quick else (1.5, 3.0)
         self.fio_s, self.veth_s, self.pmd_s = (2, 1.2, 3) if quick else (4, 2.5, 5)
         self.idle_s, self.idle_runs = 10, 1 if quick else self.runs
-        self.until = self.row_until = time.monotonic() + (230 if quick else 880)
+        self.until = self.row_until = time.monotonic() + (330 if quick else 1500)
         self.hugepages, self.stripes = "off", host.STRIPES
         self.shared = {}
         free = shutil.disk_usage(self.work).free
