@@ -493,7 +493,7 @@ void sl_sim_cut(uint64_t at, struct sl_rng *rng, const char *to)
 
 	SL_ASSERT(!sim.on && at <= sim.op_cnt);
 	for (uint32_t i = 0; i < sim.node_cnt; i++) {
-		if (!sim.node[i].bytes)
+		if (!sim.node[i].bytes || !sim.node[i].size)
 			continue;
 		resize(&c.img[i], sim.node[i].size);
 		memcpy(c.img[i].b, sim.node[i].bytes, sim.node[i].size);
