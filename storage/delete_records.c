@@ -54,16 +54,15 @@ int sl_job_delete_records(struct sl_store *s, struct sl_hk_job *job, uint64_t no
 	if (err)
 		return err;
 	if (sl_part_start(p) >= job->offset) {
-		job->offset = sl_part_start(p);
-		return 0;
-	}
-	if (sl_part_synced(p) < job->offset) {
+		job->offset = sl_part_start(p); /* perhaps by retention, and in no checkpoint yet */
+	} else if (sl_part_synced(p) < job->offset) {
 		if (now >= job->deadline_ns)
 			return -ETIMEDOUT;
 		sl_hk_tell(p, SL_WR_SYNC);
 		return -EAGAIN;
+	} else {
+		atomic_store_explicit(&p->pub.log_start, job->offset, memory_order_release);
 	}
-	atomic_store_explicit(&p->pub.log_start, job->offset, memory_order_release);
 	s->hk.checkpoint_sum = -1;
 	err = sl_checkpoints_store(s, false);
 	if (!err)
