@@ -204,16 +204,6 @@ static int64_t behind_segment(const struct held *h)
 	return h->next_base >= 0 ? h->next_base : sl_part_end(h->p);
 }
 
-/* One request to the disk for what is wanted, instead of a wait per window of the read-ahead. */
-static void announce(const struct held *h, const struct sl_read *rd)
-{
-	uint32_t max = SL_MIN(rd->max_bytes, rd->cap);
-
-	if (h->from < h->limit && max > WALK_BYTES)
-		(void)posix_fadvise(h->fd, h->from, SL_MIN(max, h->limit - h->from),
-				    POSIX_FADV_WILLNEED);
-}
-
 /* 1: to the end of the segment; 0: enough; -EILSEQ: rd->next_offset is where it is good again. */
 static int read_segment(struct held *h, struct sl_read *rd, int64_t limit)
 {
@@ -221,7 +211,6 @@ static int read_segment(struct held *h, struct sl_read *rd, int64_t limit)
 	int64_t base = h->g->base;
 	int rc;
 
-	announce(h, rd);
 	while ((rc = find_batch(h, pos, rd->next_offset, &pos)) == -EILSEQ) {
 		if (!skip_damage(h, &pos, base, &base)) {
 			rd->next_offset = behind_segment(h);

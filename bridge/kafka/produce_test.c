@@ -92,6 +92,44 @@ static void test_acks_all_waits_for_synced(void **state)
 	assert_int_equal(a.base_offset, 0);
 }
 
+/* Appends that nobody waits for ring nobody, unless they are many; what comes next collects them. */
+static void test_acks_0_is_reaped_later(void **state)
+{
+	struct fix *f = *state;
+	struct sl_kserver *s = &f->r.server;
+	f->r.manual = true;
+	assert_true(sl_kserver_due(s) == UINT64_MAX);
+	rig_send_produce(&f->c, 1, 0, "t", 0, f->b, f->len);
+	assert_false(sl_kserver_prepare(s));
+	assert_int_equal(atomic_load(&s->waker.armed), 0);
+	assert_true(sl_kserver_due(s) == f->r.now_ns + SL_KSERVER_LAZY_NS);
+	fake_store_step(f->r.store);
+	assert_true(sl_kserver_prepare(s)); /* look again: it may have let something start */
+	assert_false(sl_kserver_prepare(s));
+	assert_int_equal(s->appends_out, 0);
+	assert_true(sl_kserver_due(s) == UINT64_MAX);
+	for (int i = 0; i < SL_KSERVER_LAZY_MAX; i++) {
+		assert_false(sl_kserver_prepare(s));
+		assert_int_equal(atomic_load(&s->waker.armed), 0);
+		rig_send_produce(&f->c, 2, 0, "t", 0, f->b, f->len);
+	}
+	assert_false(sl_kserver_prepare(s));
+	assert_int_equal(atomic_load(&s->waker.armed), 1);
+	fake_store_step(f->r.store);
+	sl_kserver_prepare(s);
+	assert_int_equal(s->appends_out, 0);
+	rig_send_produce(&f->c, 3, 1, "t", 0, f->b, f->len); /* one that is waited for */
+	assert_int_equal(s->appends_awaited, 1);
+	atomic_store(&s->waker.armed, 0);
+	assert_false(sl_kserver_prepare(s));
+	assert_int_equal(atomic_load(&s->waker.armed), 1);
+	assert_true(sl_kserver_due(s) == UINT64_MAX);
+	fake_store_step(f->r.store);
+	rig_settle(&f->r);
+	assert_int_equal(must_take(f).err, 0);
+	assert_int_equal(s->appends_awaited, 0);
+}
+
 static void test_acks_1_answers_when_logged(void **state)
 {
 	struct fix *f = *state;
@@ -351,6 +389,7 @@ int main(void)
 		T(test_acks_0_error_closes),
 		T(test_acks_all_waits_for_synced),
 		T(test_acks_1_answers_when_logged),
+		T(test_acks_0_is_reaped_later),
 		T(test_timeout),
 		T(test_partition_fails_while_waiting),
 		T(test_duplicate_gets_the_first_offset),
