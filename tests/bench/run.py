@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from slbench import corpus, host, p1, p2, p3, p4, p5, p10, p13, peers, table  # noqa: E402
+from slbench import corpus, host, kafka, p1, p2, p3, p4, p5, p10, p13, peers, table  # noqa: E402
 
 ROWS = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P10": p10, "P13": p13}
 TARGETS = ("live_gen", "live_gen.bpf.o", "udp_gso_send", "stamp_send", "recvmmsg_append", "wake_recvmmsg",
@@ -48,7 +48,7 @@ class Context:
         self.warm, self.window = (0.8, 1.6) if quick else (1.5, 3.0)
         self.fio_s, self.veth_s, self.pmd_s = (2, 1.2, 3) if quick else (4, 2.5, 5)
         self.idle_s, self.idle_runs = 10, 1 if quick else self.runs
-        self.until = self.row_until = time.monotonic() + (330 if quick else 1500)
+        self.until = self.row_until = time.monotonic() + (420 if quick else 1500)
         self.hugepages, self.stripes = "off", host.STRIPES
         self.shared = {}
         free = shutil.disk_usage(self.work).free
@@ -92,7 +92,7 @@ def parse():
     ap = argparse.ArgumentParser(description="Sluice beside its peers; see docs/performance.md.")
     ap.add_argument("--build", default="build", help="meson's build folder")
     ap.add_argument("--only", default=",".join(ROWS), help="rows, e.g. P2,P10")
-    ap.add_argument("--quick", action="store_true", help="3 short rounds, within 4 minutes")
+    ap.add_argument("--quick", action="store_true", help="3 short rounds, within 7 minutes")
     ap.add_argument("--hugepages", choices=("auto", "off"), default="auto",
                     help="auto: 1 GiB of them is reserved while the bench runs, if memory allows")
     ap.add_argument("--wait", type=float, default=10, metavar="SECONDS",
@@ -155,6 +155,7 @@ def conditions(ctx):
         "sluiced": version([ctx.sluiced, "--version"]), "fio": version(["fio", "--version"]),
         "rsyslog": version([f"{ctx.peers.root}/usr/sbin/rsyslogd", "-v"], libs),
         "syslog_ng": version([f"{ctx.peers.root}/usr/sbin/syslog-ng", "--version"], libs),
+        "kafka": kafka.VERSION, "java": version(["java", "-version"]),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

@@ -19,6 +19,7 @@ RECORDS = (600000, 300000)  # full, quick
 GOAL, LOST = 1 / 2, 0.10
 LINE = 200
 PARTS = 8
+_WARM = 3  # reads of each topic that a JVM gets before it is measured
 MOVING = 32 << 20  # bytes read: the reader is up
 
 
@@ -66,9 +67,12 @@ def _measure(ctx, ours, theirs, rows):
     for topic in ("cold", "between", "warm"):  # in this order: the last one has the tail cache
         for server in (theirs, ours):
             kafka.fill(ctx, server, topic, n, BYTES)
-    for server in (theirs, ours):  # its JVM has not sent before: discarded
+    for server in (*[theirs] * _WARM, ours):  # discarded
         for topic in rows:
             kafka.consume(ctx, server, topic, n)
+    kafka.note_idle(ours, theirs)
+    for row in rows.values():
+        row.extra["idle"], row.extra["baseline_idle"] = round(ours.idle, 4), round(theirs.idle, 4)
     for i in ctx.rounds():
         for topic, row in rows.items():
             got = []
@@ -97,7 +101,7 @@ def _along(ctx):
             row.add(with_reader["rate"], alone["rate"])
             row.extra.setdefault("read_mb_s", []).append(round(with_reader["read"] / 1e6))
             ctx.say(f"P13 {i + 1}/{ctx.runs} along: {with_reader['rate'] / 1e6:.2f} M/s beside a reader of "
-                    f"{with_reader['read'] / 1e6:.2f} M/s, {alone['rate'] / 1e6:.2f} M/s alone")
+                    f"{with_reader['read'] / 1e6:.0f} MB/s, {alone['rate'] / 1e6:.2f} M/s alone")
             row.extra["refused"] = with_reader["refused"]
     except (host.BenchError, OSError) as e:
         row.cannot(str(e))

@@ -4,7 +4,7 @@ takes in beside it.
 
 Both servers are up for the whole row and take turns; Apache Kafka's own ProducerPerformance is the
 client. Counted is the server process from before the client starts until every record can be read
-and, for sluiced, is on stable storage."""
+and, for sluiced, is on stable storage; what it uses when idle is taken off."""
 
 from . import host, kafka, p1
 from .capacity import sluiced_run
@@ -13,7 +13,7 @@ from .table import Row
 GOAL, UDP_GOAL = 1 / 5, 10
 CASES = ((0, 100), (1, 100), (0, 1024), (1, 1024))  # acks, bytes
 _RECORDS = {100: (2000000, 1000000), 1024: (400000, 250000)}  # full, quick
-_WARM = ((1, 100), (1, 100), (1, 1024))  # discarded: a JVM's first runs cost twice as much
+_WARM = 3  # runs that a JVM gets before the round that is discarded: its first ones cost twice as much
 
 
 def records(ctx, size):
@@ -49,9 +49,14 @@ def run(ctx):
 
 
 def _measure(ctx, ours, theirs, rows, udp):
-    for acks, size in _WARM:
-        for server in (theirs, ours):
+    for i in range(_WARM):
+        kafka.fill(ctx, theirs, _topic(i % 2, 100), records(ctx, 100), 100, i % 2)
+    for server in (theirs, ours):
+        for acks, size in CASES:
             kafka.produce(ctx, server, _topic(acks, size), records(ctx, size), size, acks)
+    kafka.note_idle(ours, theirs)
+    for row in rows.values():
+        row.extra["idle"], row.extra["baseline_idle"] = round(ours.idle, 4), round(theirs.idle, 4)
     for i in ctx.rounds():
         best = 0
         for case, row in rows.items():
