@@ -28,8 +28,8 @@ packages_build='
 	gcc@gcc libc6-dev make@make clang meson ninja-build pkg-config|pkgconf libdpdk-dev
 	liburing-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev libfyaml-dev
 	libmicrohttpd-dev libjansson-dev libcmocka-dev libxdp-dev libbpf-dev libmnl-dev
-	linux-libc-dev python3-minimal|python3'
-packages_run='iproute2 kcat bsdutils python3'
+	linux-libc-dev python3-minimal|python3 librdkafka-dev libmosquitto-dev mosquitto-dev'
+packages_run='iproute2 kcat bsdutils python3 mosquitto mosquitto-clients'
 packages_test='
 	openjdk-17-jdk-headless@javac maven@mvn python3-venv libclang-rt-14-dev clang-format bpftool
 	e2fsprogs mount util-linux ca-certificates'

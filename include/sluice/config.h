@@ -20,6 +20,13 @@
 #define SL_CFG_CPUS_MAX      32
 #define SL_CFG_LISTEN_MAX    8
 #define SL_CFG_FILE_MAX      (1u << 20)
+#define SL_CFG_RULES_MAX     256 /* mqtt.map */
+#define SL_CFG_RULE_HDRS_MAX 8
+#define SL_CFG_BROKERS_MAX   8
+#define SL_CFG_SUBS_MAX      16 /* of one broker */
+#define SL_CFG_DOWNLINKS_MAX 64
+#define SL_CFG_PROPS_MAX     64  /* uplink.client */
+#define SL_CFG_TEXT_MAX      256 /* a filter or template, bytes with its NUL */
 
 struct sl_cfg_cpus {
 	bool automatic;
@@ -91,6 +98,69 @@ struct sl_cfg_listen { /* host:port, [v6]:port */
 	uint16_t port;
 };
 
+/*
+ * mqtt.map: which messages become records of which topic. `topic`, `key` and a header's value are
+ * templates: text with {name} for what the filter's {name} matched, and {topic}, {client}, {0} (the
+ * whole of what # matched). bridge/mqtt/map.h has the rules in full.
+ */
+struct sl_cfg_rule_hdr {
+	char name[SL_CFG_NAME_MAX];
+	char value[SL_CFG_TEXT_MAX];
+};
+
+struct sl_cfg_rule {
+	char filter[SL_CFG_TEXT_MAX];
+	char topic[SL_CFG_TEXT_MAX];
+	char key[SL_CFG_TEXT_MAX]; /* "": no key */
+	uint32_t partitions;       /* of a topic that this rule makes; 0: num.partitions */
+	enum sl_ack ack;           /* what a PUBACK means: SL_ACK_LOGGED or SL_ACK_SYNCED */
+	bool skip_retained;        /* `retained: skip`: counted, not stored */
+	uint32_t hdr_cnt;
+	struct sl_cfg_rule_hdr hdr[SL_CFG_RULE_HDRS_MAX];
+};
+
+struct sl_cfg_sub {
+	char filter[SL_CFG_TEXT_MAX];
+	uint8_t qos; /* 0 .. 2 */
+};
+
+struct sl_cfg_tls { /* of a client of ours; "" = not set */
+	bool on;
+	char ca[SL_CFG_PATH_MAX], cert[SL_CFG_PATH_MAX], key[SL_CFG_PATH_MAX];
+	bool insecure; /* the peer's name is not checked */
+};
+
+/* mqtt.brokers: a broker elsewhere (or the local one), to which we are a client. */
+struct sl_cfg_broker {
+	char name[SL_CFG_NAME_MAX];
+	char host[SL_CFG_PATH_MAX];
+	uint16_t port;                   /* default 1883, with TLS 8883 */
+	char client_id[SL_CFG_NAME_MAX]; /* default sluice-<gateway.id>-<name> */
+	char user[SL_CFG_NAME_MAX];      /* "": none */
+	char password_file[SL_CFG_PATH_MAX];
+	uint16_t keep_alive_s;
+	uint32_t session_expiry_s; /* MQTT 5; the session outlives a cut by so long */
+	struct sl_cfg_tls tls;
+	uint32_t sub_cnt; /* 0: only for commands down */
+	struct sl_cfg_sub sub[SL_CFG_SUBS_MAX];
+};
+
+/* downlink: records of a topic go to devices as MQTT messages. */
+struct sl_cfg_downlink {
+	char topic[SL_TOPIC_NAME_MAX + 1];
+	char mqtt[SL_CFG_TEXT_MAX]; /* template: {key}, {header:NAME}, {partition} */
+	uint8_t qos;                /* 0 .. 2 */
+	bool retain;
+	uint64_t expiry_ms; /* after the record's timestamp; 0: never. sluice.expires wins */
+	uint16_t broker;    /* index into mqtt.brokers */
+};
+
+struct sl_cfg_prop { /* a setting of librdkafka under its own name */
+	char name[SL_CFG_NAME_MAX];
+	char value[SL_CFG_PATH_MAX];
+	bool file; /* `client_files`: value is the path of a file that has it */
+};
+
 struct sl_config {
 	struct {
 		char id[SL_CFG_NAME_MAX];
@@ -148,6 +218,38 @@ struct sl_config {
 		uint32_t offset_metadata_max;   /* offset.metadata.max.bytes */
 		int32_t offsets_commit_acks;    /* offsets.commit.required.acks: -1 or 1 */
 	} kafka;
+	struct {
+		bool on;                      /* there is an `mqtt` section */
+		char socket[SL_CFG_PATH_MAX]; /* where plugins come in */
+		uint32_t rule_cnt;
+		struct sl_cfg_rule rule[SL_CFG_RULES_MAX]; /* in order, first match wins */
+		char default_topic[SL_TOPIC_NAME_MAX + 1]; /* of what no rule matches; "": none */
+		uint32_t max_topics; /* that rules with placeholders may make */
+		uint32_t broker_cnt;
+		struct sl_cfg_broker broker[SL_CFG_BROKERS_MAX];
+	} mqtt;
+	uint32_t downlink_cnt;
+	struct sl_cfg_downlink downlink[SL_CFG_DOWNLINKS_MAX];
+	struct {
+		char bootstrap[SL_CFG_TEXT_MAX]; /* "": there is no uplink */
+		uint32_t topic_cnt;
+		char topic[SL_CFG_TOPICS_MAX][SL_TOPIC_NAME_MAX + 1];
+		bool all_topics; /* `topics: ['*']`: all but internal and mirrored ones */
+		char destination[SL_CFG_TEXT_MAX]; /* template: {gateway}, {topic} */
+		char dead_letter[SL_TOPIC_NAME_MAX + 1];
+		char positions[SL_TOPIC_NAME_MAX + 1];
+		uint32_t partitions; /* of topics made at the centre; 0: as many as here */
+		int32_t replication; /* -1: the centre's default */
+		uint32_t commit_interval_ms;
+		uint64_t commit_bytes;
+		uint64_t rate_bytes; /* a second; 0: no cap */
+		uint32_t window;     /* messages inside librdkafka at most */
+		uint32_t backoff_min_ms, backoff_max_ms;
+		uint32_t mirror_cnt; /* topics of the centre that are copied down */
+		char mirror[SL_CFG_DOWNLINKS_MAX][SL_TOPIC_NAME_MAX + 1];
+		uint32_t prop_cnt;
+		struct sl_cfg_prop prop[SL_CFG_PROPS_MAX];
+	} uplink;
 	struct {
 		struct sl_cfg_listen listen; /* port 0 = off */
 		char socket[SL_CFG_PATH_MAX];

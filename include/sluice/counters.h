@@ -115,6 +115,60 @@ struct sl_ctr_port {   /* the port's control thread writes */
 	uint64_t reserved[6];
 } SL_ALIGNED(SL_CACHELINE);
 
+/*
+ * What the bridges did. MQTT in: received = stored + duplicate + the skipped_ and refused_ rows;
+ * what was never handed over stands beside it.
+ */
+/* clang-format off: a table */
+#define SL_BRIDGE_ROWS(X)                                                                          \
+	X(MQTT_RECEIVED, "mqtt_received") /* messages taken from plugins and brokers */            \
+	X(MQTT_STORED, "mqtt_stored")                                                              \
+	X(MQTT_DUPLICATE, "mqtt_duplicate")       /* handed over twice, was in the log already */  \
+	X(MQTT_NO_MATCH, "mqtt_skipped_no_match") /* acknowledged, stored nowhere */               \
+	X(MQTT_BAD_TOPIC, "mqtt_skipped_bad_topic")                                                \
+	X(MQTT_BAD_NAME, "mqtt_skipped_bad_name")                                                  \
+	X(MQTT_RETAINED, "mqtt_skipped_retained")                                                  \
+	X(MQTT_REF_DISK, "mqtt_refused_disk_full") /* pushed back, never acknowledged */           \
+	X(MQTT_REF_LARGE, "mqtt_refused_too_large")                                                \
+	X(MQTT_REF_FAILED, "mqtt_refused_failed")                                                  \
+	X(MQTT_REF_SHUTDOWN, "mqtt_refused_shutdown")                                              \
+	X(MQTT_LOST_QOS0, "mqtt_lost_qos0")     /* never handed over: daemon away, ring full */    \
+	X(MQTT_PUSHED_BACK, "mqtt_pushed_back") /* QoS 1 and 2 that the plugin refused */          \
+	X(MQTT_EXPIRED_WAITS, "mqtt_waits_expired")  /* of them */                                 \
+	X(MQTT_LOST_BROKER, "mqtt_lost_from_broker") /* acked by the library, then not stored */   \
+	X(DOWN_SENT, "downlink_sent")                                                              \
+	X(DOWN_EXPIRED, "downlink_expired")                                                        \
+	X(DOWN_BAD, "downlink_bad") /* no legal MQTT topic came out, or too large */               \
+	X(UP_COMMITS, "uplink_commits")                                                            \
+	X(UP_ABORTS, "uplink_aborts")                                                              \
+	X(UP_REBUILDS, "uplink_rebuilds") /* a new producer after a fatal error */                 \
+	X(UP_FENCES, "uplink_fences")                                                              \
+	X(UP_TOPICS_REMADE, "uplink_topics_remade") /* deleted at the centre, made again */        \
+	X(UP_DAMAGED, "uplink_damaged")             /* records that could not be read */           \
+	X(MIRRORED, "mirrored")                     /* records copied down */
+/* clang-format on */
+enum sl_bridge_row {
+#define X(id, name) SL_BR_##id,
+	SL_BRIDGE_ROWS(X)
+#undef X
+		SL_BRIDGE_ROW_CNT
+};
+const char *sl_bridge_row_name(enum sl_bridge_row r); /* any thread */
+
+/* A line of these rows for each thread that counts them. */
+enum sl_bridge_line {
+	SL_CTR_MQTT_IN,
+	SL_CTR_DOWNLINK,
+	SL_CTR_UPLINK,
+	SL_CTR_MIRROR,
+	SL_CTR_BRIDGES
+};
+
+struct sl_ctr_bridge { /* its thread writes */
+	uint64_t row[SL_BRIDGE_ROW_CNT];
+	uint64_t reserved[7];
+} SL_ALIGNED(SL_CACHELINE);
+
 struct sl_ctr_global {          /* the control thread writes, at start */
 	uint64_t lost_at_crash; /* accepted, then neither appended nor failed when the process died
 				 */
@@ -133,6 +187,7 @@ struct sl_counters {          /* the mapped file */
 	struct sl_ctr_lcore lcore[SL_CTR_LCORES];
 	struct sl_ctr_writer writer[SL_CTR_WRITERS];
 	struct sl_ctr_port port[SL_CTR_PORTS];
+	struct sl_ctr_bridge bridge[SL_CTR_BRIDGES];
 };
 
 /* Opens or makes the file and maps it; a file of another layout is taken over row by row.

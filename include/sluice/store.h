@@ -88,6 +88,7 @@ struct sl_topic_cfg {
 	enum sl_ts_type ts_type;      /* message.timestamp.type */
 	int compression;              /* compression.type: SL_COMP_PRODUCER or enum sl_codec */
 	bool compact;                 /* cleanup.policy has compact: accepted by later versions */
+	bool acks_central;            /* sluice.acks.all: acks=all waits for the centre */
 };
 /* Kafka's defaults with ours from DESIGN (segment 64 MiB). Any thread. */
 void sl_topic_cfg_defaults(struct sl_topic_cfg *cfg);
@@ -115,6 +116,8 @@ struct sl_part_pub {
 	/* the housekeeper writes */
 	_Atomic int64_t log_start SL_ALIGNED(SL_CACHELINE);
 	_Atomic int64_t size_bytes; /* of all segments */
+	/* the uplink writes */
+	_Atomic int64_t forwarded SL_ALIGNED(SL_CACHELINE); /* -1: no uplink carries it */
 	/* constant while the partition lives */
 	struct sl_topic *topic SL_ALIGNED(SL_CACHELINE);
 	int32_t id;
@@ -137,6 +140,12 @@ SL_INLINE int64_t sl_part_synced(const struct sl_part *p)
 SL_INLINE int64_t sl_part_start(const struct sl_part *p)
 {
 	return atomic_load_explicit(&sl_part_pub(p)->log_start, memory_order_acquire);
+}
+/* Next offset that the centre has not got; -1: no uplink carries this partition, or the position is
+ * not known yet. */
+SL_INLINE int64_t sl_part_forwarded(const struct sl_part *p)
+{
+	return atomic_load_explicit(&sl_part_pub(p)->forwarded, memory_order_acquire);
 }
 SL_INLINE int64_t sl_part_bytes_in(const struct sl_part *p)
 {
@@ -384,6 +393,26 @@ SL_INLINE void sl_waker_arm(struct sl_waker *k) /* the owner; pairs with the fen
 /* Rings if armed: one write(2) at most per arming. Any thread. */
 void sl_waker_ring(struct sl_waker *k);
 
+/* ---- what the uplink knows
+ * ------------------------------------------------------------------------------------ */
+
+#define SL_DEAD_LETTERS_KEPT 64 /* of a partition: the last ones that waiters may ask for */
+
+/*
+ * The centre has everything below `offset` (or its dead-letter topic has); rings armed wakers. -1:
+ * not carried (any more). One thread, the uplink's.
+ */
+void sl_part_forwarded_set(struct sl_part *p, int64_t offset);
+/* The record at `offset` went to the dead-letter topic; called before forwarded moves beyond it.
+ * The uplink's thread. */
+void sl_part_dead_letter(struct sl_part *p, int64_t offset);
+/* True if one of [from, to) went there. Any thread; takes a short lock. */
+bool sl_part_dead_in(const struct sl_part *p, int64_t from, int64_t to);
+/* Whether the centre can be reached now: who asks for `central` is refused at once while not. Rings
+ * armed wakers when it changes. False until the uplink says otherwise. */
+void sl_store_link_set(struct sl_store *s, bool up); /* the uplink's thread */
+bool sl_store_link(const struct sl_store *s);        /* any thread */
+
 /* ---- reading: readers
  * ---------------------------------------------------------------------------- */
 
@@ -433,6 +462,8 @@ SL_MUST_CHECK int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid);
 struct sl_store_stats { /* since open unless named otherwise */
 	uint64_t fs_bytes, fs_free_bytes, log_bytes, budget_bytes;
 	uint64_t evicted_bytes, evicted_records, evicted_segments; /* by the byte budget */
+	uint64_t
+		deleted_unsent; /* records that went, by whatever, before an uplink had sent them */
 	uint64_t expired_segments; /* by retention.ms or retention.bytes */
 	uint64_t writes, write_bytes, syncs, sync_failed, write_failed;
 	uint64_t tail_hits, tail_misses;

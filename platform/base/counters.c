@@ -29,6 +29,12 @@ static const char *const note_rows[SL_NOTE_ROW_CNT] = {
 #undef X
 };
 
+static const char *const bridge_rows[SL_BRIDGE_ROW_CNT] = {
+#define X(id, str) [SL_BR_##id] = str,
+	SL_BRIDGE_ROWS(X)
+#undef X
+};
+
 static const char *const reasons[SL_APPEND_REASON_CNT] = {
 #define X(id, str) [SL_APPEND_##id] = str,
 	SL_APPEND_REASONS(X)
@@ -72,6 +78,12 @@ const char *sl_note_row_name(enum sl_note_row r)
 {
 	SL_ASSERT((unsigned)r < SL_NOTE_ROW_CNT);
 	return note_rows[r];
+}
+
+const char *sl_bridge_row_name(enum sl_bridge_row r)
+{
+	SL_ASSERT((unsigned)r < SL_BRIDGE_ROW_CNT);
+	return bridge_rows[r];
 }
 
 const char *sl_append_reason_name(enum sl_append_reason r)

@@ -22,9 +22,11 @@ _Static_assert(FIELDS(struct sl_ctr_lcore, reserved) == SL_FRAME_ROW_CNT + SL_NO
 _Static_assert(FIELDS(struct sl_ctr_writer, reserved) ==
 		       (2 + SL_APPEND_REASON_CNT) * SL_ORIGIN_CNT + 1 + SL_ARRAY_SIZE(intent_names),
 	       "names");
+_Static_assert(FIELDS(struct sl_ctr_bridge, reserved) == SL_BRIDGE_ROW_CNT, "names");
 _Static_assert(FIELDS(struct sl_ctr_global, reserved) + FIELDS(struct sl_ctr_port, reserved) +
 			       FIELDS(struct sl_ctr_lcore, reserved) +
-			       FIELDS(struct sl_ctr_writer, reserved) <=
+			       FIELDS(struct sl_ctr_writer, reserved) +
+			       FIELDS(struct sl_ctr_bridge, reserved) <=
 		       SL_CTR_FIELDS,
 	       "the names do not fit into the header");
 
@@ -73,6 +75,12 @@ static void put_writer(struct sl_ctr_header *h)
 	put_list(h, intent_names, SL_ARRAY_SIZE(intent_names));
 }
 
+static void put_bridge(struct sl_ctr_header *h)
+{
+	for (int r = 0; r < SL_BRIDGE_ROW_CNT; r++)
+		put(h, "%s", sl_bridge_row_name((enum sl_bridge_row)r));
+}
+
 static uint32_t header_hash(const struct sl_ctr_header *h)
 {
 	struct sl_ctr_header copy = *h;
@@ -89,22 +97,27 @@ static uint32_t header_hash(const struct sl_ctr_header *h)
 
 void sl_ctr_header_make(struct sl_ctr_header *ret_hdr)
 {
-	static const struct sl_ctr_desc desc[SL_CS_CNT] = {
+	static const struct sl_ctr_desc first[SL_CS_FIRST] = {
 		[SL_CS_GLOBAL] = DESC(global, 1, struct sl_ctr_global),
 		[SL_CS_LCORE] = DESC(lcore, SL_CTR_LCORES, struct sl_ctr_lcore),
 		[SL_CS_WRITER] = DESC(writer, SL_CTR_WRITERS, struct sl_ctr_writer),
 		[SL_CS_PORT] = DESC(port, SL_CTR_PORTS, struct sl_ctr_port),
+	};
+	static const struct sl_ctr_desc more[] = {
+		DESC(bridge, SL_CTR_BRIDGES, struct sl_ctr_bridge),
 	};
 
 	memset(ret_hdr, 0, sizeof(*ret_hdr));
 	memcpy(ret_hdr->magic, SL_CTR_MAGIC, sizeof(ret_hdr->magic));
 	ret_hdr->version = SL_CTR_VERSION;
 	ret_hdr->file_bytes = sizeof(struct sl_counters);
-	memcpy(ret_hdr->desc, desc, sizeof(desc));
+	memcpy(ret_hdr->first, first, sizeof(first));
+	memcpy(ret_hdr->more, more, sizeof(more));
 	put_list(ret_hdr, global_names, SL_ARRAY_SIZE(global_names));
 	put_lcore(ret_hdr);
 	put_writer(ret_hdr);
 	put_list(ret_hdr, port_names, SL_ARRAY_SIZE(port_names));
+	put_bridge(ret_hdr);
 	ret_hdr->hash = header_hash(ret_hdr);
 }
 
@@ -120,7 +133,7 @@ int sl_ctr_header_check(const struct sl_ctr_header *hdr, uint64_t file_bytes)
 	    hdr->field_cnt > SL_CTR_FIELDS)
 		return -EILSEQ;
 	for (int s = 0; s < SL_CS_CNT; s++) {
-		const struct sl_ctr_desc *d = &hdr->desc[s];
+		const struct sl_ctr_desc *d = sl_ctr_desc(hdr, s);
 
 		if (d->off % sizeof(uint64_t) || d->stride % sizeof(uint64_t) ||
 		    d->fields > SL_CTR_FIELDS || d->stride / sizeof(uint64_t) < d->fields ||
@@ -138,7 +151,7 @@ static uint32_t first_name(const struct sl_ctr_header *h, int section)
 	uint32_t at = 0;
 
 	for (int s = 0; s < section; s++)
-		at += h->desc[s].fields;
+		at += sl_ctr_desc(h, s)->fields;
 	return at;
 }
 
@@ -147,7 +160,7 @@ static int find(const struct sl_ctr_header *h, int section, const char *name)
 {
 	uint32_t at = first_name(h, section);
 
-	for (uint32_t i = 0; i < h->desc[section].fields; i++)
+	for (uint32_t i = 0; i < sl_ctr_desc(h, section)->fields; i++)
 		if (!strncmp(h->name[at + i], name, SL_CTR_NAME))
 			return (int)i;
 	return -1;
@@ -180,7 +193,7 @@ static bool adds_up(const char *name)
 static void migrate_section(const struct sl_ctr_header *from, const uint8_t *old,
 			    const struct sl_ctr_header *to, uint8_t *file, int s)
 {
-	const struct sl_ctr_desc *fd = &from->desc[s], *td = &to->desc[s];
+	const struct sl_ctr_desc *fd = sl_ctr_desc(from, s), *td = sl_ctr_desc(to, s);
 	uint32_t names = first_name(from, s);
 
 	for (uint32_t f = 0; f < fd->fields; f++) {

@@ -2,7 +2,7 @@
 /*
  * counters_layout.h - how the counter file describes itself: for counters.c and its test.
  *
- * The first 4096 bytes name every field of the four kinds of line, so that a version with more or
+ * The first 4096 bytes name every field of the kinds of line, so that a version with more or
  * fewer rows finds each figure by its name. Byte table: docs/formats/counters.md.
  */
 #ifndef SL_BASE_COUNTERS_LAYOUT_H
@@ -15,7 +15,15 @@
 #define SL_CTR_NAME    32 /* bytes of a field's name, NUL-padded */
 #define SL_CTR_FIELDS  124
 
-enum sl_ctr_section { SL_CS_GLOBAL, SL_CS_LCORE, SL_CS_WRITER, SL_CS_PORT, SL_CS_CNT };
+enum sl_ctr_section {
+	SL_CS_GLOBAL,
+	SL_CS_LCORE,
+	SL_CS_WRITER,
+	SL_CS_PORT,
+	SL_CS_FIRST, /* how many the first files had: the others are described further behind */
+	SL_CS_BRIDGE = SL_CS_FIRST,
+	SL_CS_CNT
+};
 
 struct sl_ctr_desc {     /* one kind of line; little-endian, as the figures are */
 	uint32_t off;    /* of the first line in the file */
@@ -28,14 +36,20 @@ struct sl_ctr_header {
 	uint8_t magic[8];
 	uint32_t version;
 	uint32_t file_bytes;
-	struct sl_ctr_desc desc[SL_CS_CNT];
+	struct sl_ctr_desc first[SL_CS_FIRST];
 	uint32_t field_cnt; /* names used, section after section */
 	uint32_t hash;      /* murmur2 of the header with this field 0 */
-	uint8_t pad[40];
+	struct sl_ctr_desc more[SL_CS_CNT - SL_CS_FIRST]; /* 0 in a file that does not have them */
+	uint8_t pad[24];
 	char name[SL_CTR_FIELDS][SL_CTR_NAME];
 };
 _Static_assert(sizeof(struct sl_ctr_header) <= 4096, "header");
 _Static_assert(offsetof(struct sl_ctr_header, name) == 128, "byte table");
+
+SL_INLINE const struct sl_ctr_desc *sl_ctr_desc(const struct sl_ctr_header *h, int section)
+{
+	return section < SL_CS_FIRST ? &h->first[section] : &h->more[section - SL_CS_FIRST];
+}
 
 /* This version's header. */
 void sl_ctr_header_make(struct sl_ctr_header *ret_hdr);

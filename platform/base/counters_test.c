@@ -150,14 +150,22 @@ static const char *const names[SL_CS_CNT][8] = {
 	{"intent_seq", "failed/mqtt/struck_by_lightning", "failed/mqtt/io_error", "appended/ingest",
 	 "appended/from_the_future"},
 	{"wire"},
+	{"never_heard_of", "mqtt_stored"},
 };
-static const uint32_t lines[SL_CS_CNT] = {1, SL_CTR_LCORES + 2, 1, 2};
+static const uint32_t lines[SL_CS_CNT] = {1, SL_CTR_LCORES + 2, 1, 2, 2};
 
 #define OTHER_BYTES 32768
 
+static struct sl_ctr_desc *desc(void *header, int section)
+{
+	struct sl_ctr_header *h = header;
+
+	return section < SL_CS_FIRST ? &h->first[section] : &h->more[section - SL_CS_FIRST];
+}
+
 static uint64_t *cell(uint8_t *file, int section, uint32_t line, uint32_t field)
 {
-	struct sl_ctr_desc *d = &((struct sl_ctr_header *)file)->desc[section];
+	struct sl_ctr_desc *d = desc(file, section);
 
 	return (uint64_t *)(void *)(file + d->off + (size_t)line * d->stride + 8u * field);
 }
@@ -177,7 +185,7 @@ static uint8_t *other_layout(void)
 
 		while (n < 8 && names[s][n])
 			snprintf(h->name[h->field_cnt++], SL_CTR_NAME, "%s", names[s][n++]);
-		h->desc[s] = (struct sl_ctr_desc){
+		*desc(h, s) = (struct sl_ctr_desc){
 			.off = off, .stride = 64, .cnt = lines[s], .fields = n};
 		off += 64 * lines[s];
 	}
@@ -192,6 +200,8 @@ static void takes_over_other_layouts(void **state)
 	(void)state;
 	*cell(file, SL_CS_GLOBAL, 0, 0) = 11;
 	*cell(file, SL_CS_GLOBAL, 0, 1) = 12;
+	*cell(file, SL_CS_BRIDGE, 1, 0) = 5;
+	*cell(file, SL_CS_BRIDGE, 1, 1) = 6;
 	*cell(file, SL_CS_LCORE, 1, 1) = 3;  /* unknown frame row */
 	*cell(file, SL_CS_LCORE, 1, 2) = 40; /* accepted */
 	*cell(file, SL_CS_LCORE, 1, 3) = 99; /* unknown note */
@@ -218,6 +228,7 @@ static void takes_over_other_layouts(void **state)
 	assert_int_equal(c->writer[0].failed[SL_ORIGIN_MQTT][SL_APPEND_IO_ERROR], 11);
 	assert_int_equal(c->writer[0].appended[SL_ORIGIN_INGEST], 77);
 	assert_int_equal(c->port[1].wire, 1234);
+	assert_int_equal(c->bridge[1].row[SL_BR_MQTT_STORED], 6);
 	sl_counters_close(c);
 	sl_counters_close(open_ok(false)); /* now it is this version's */
 }
@@ -232,19 +243,19 @@ static void hostile_headers(void **state)
 
 		switch (kind) {
 		case 0:
-			h->desc[SL_CS_LCORE].off = OTHER_BYTES - 8;
+			desc(h, SL_CS_LCORE)->off = OTHER_BYTES - 8;
 			break;
 		case 1:
-			h->desc[SL_CS_LCORE].cnt = UINT32_MAX;
+			desc(h, SL_CS_LCORE)->cnt = UINT32_MAX;
 			break;
 		case 2:
-			h->desc[SL_CS_PORT].fields = 9; /* beyond the stride */
+			desc(h, SL_CS_PORT)->fields = 9; /* beyond the stride */
 			break;
 		case 3:
 			h->field_cnt = SL_CTR_FIELDS + 1;
 			break;
 		case 4:
-			h->desc[SL_CS_PORT].off = 4097;
+			desc(h, SL_CS_PORT)->off = 4097;
 			break;
 		default:
 			h->field_cnt--;
@@ -269,6 +280,8 @@ static void every_row_has_a_name(void **state)
 		assert_non_null(sl_note_row_name((enum sl_note_row)r));
 	for (int r = 0; r < SL_APPEND_REASON_CNT; r++)
 		assert_non_null(sl_append_reason_name((enum sl_append_reason)r));
+	for (int r = 0; r < SL_BRIDGE_ROW_CNT; r++)
+		assert_non_null(sl_bridge_row_name((enum sl_bridge_row)r));
 	for (int r = 0; r < SL_ORIGIN_CNT; r++)
 		assert_non_null(sl_origin_name((enum sl_origin)r));
 	assert_string_equal(sl_frame_row_name(SL_FR_BAD_TRUNCATED), "truncated");
@@ -296,6 +309,7 @@ static void names_match_the_structs(void **state)
 		 offsetof(struct sl_ctr_writer, failed[SL_ORIGIN_KAFKA][SL_APPEND_TOO_LARGE])},
 		{SL_CS_WRITER, "intent_part", offsetof(struct sl_ctr_writer, intent_part)},
 		{SL_CS_PORT, "lost_by_device", offsetof(struct sl_ctr_port, lost_by_device)},
+		{SL_CS_BRIDGE, "mirrored", offsetof(struct sl_ctr_bridge, row[SL_BR_MIRRORED])},
 	};
 	struct sl_ctr_header h;
 
@@ -305,7 +319,7 @@ static void names_match_the_structs(void **state)
 		uint32_t n = (uint32_t)(at[i].off / 8);
 
 		for (int s = 0; s < at[i].section; s++)
-			n += h.desc[s].fields;
+			n += sl_ctr_desc(&h, s)->fields;
 		assert_string_equal(h.name[n], at[i].name);
 	}
 }
