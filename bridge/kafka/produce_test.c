@@ -92,7 +92,8 @@ static void test_acks_all_waits_for_synced(void **state)
 	assert_int_equal(a.base_offset, 0);
 }
 
-/* Appends that nobody waits for ring nobody, unless they are many; what comes next collects them. */
+/* Appends that nobody waits for ring nobody, unless they are many; what comes next collects them.
+ */
 static void test_acks_0_is_reaped_later(void **state)
 {
 	struct fix *f = *state;
