@@ -103,4 +103,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a big-endian port nee
  */
 bool sl_topic_name_valid(const char *name, size_t len);
 
+/* True for the names that Kafka keeps for itself, __consumer_offsets and __transaction_state: no
+ * rule, listener or bridge may write there. Any thread. */
+bool sl_topic_name_internal(const char *name, size_t len);
+
 #endif

@@ -27,6 +27,8 @@
 #define SL_CFG_DOWNLINKS_MAX 64
 #define SL_CFG_PROPS_MAX     64  /* uplink.client */
 #define SL_CFG_TEXT_MAX      256 /* a filter or template, bytes with its NUL */
+#define SL_CFG_BOOTSTRAP_MAX 1024
+#define SL_CFG_CLIENT_ID_MAX 256
 
 struct sl_cfg_cpus {
 	bool automatic;
@@ -101,7 +103,8 @@ struct sl_cfg_listen { /* host:port, [v6]:port */
 /*
  * mqtt.map: which messages become records of which topic. `topic`, `key` and a header's value are
  * templates: text with {name} for what the filter's {name} matched, and {topic}, {client}, {0} (the
- * whole of what # matched). bridge/mqtt/map.h has the rules in full.
+ * whole of what # matched). bridge/mqtt/map.h has the rules in full. Checked: filters and templates
+ * compile. A topic without placeholders is among `topic` too.
  */
 struct sl_cfg_rule_hdr {
 	char name[SL_CFG_NAME_MAX];
@@ -111,7 +114,7 @@ struct sl_cfg_rule_hdr {
 struct sl_cfg_rule {
 	char filter[SL_CFG_TEXT_MAX];
 	char topic[SL_CFG_TEXT_MAX];
-	char key[SL_CFG_TEXT_MAX]; /* "": no key */
+	char key[SL_CFG_TEXT_MAX]; /* default '{client}'; "": no key */
 	uint32_t partitions;       /* of a topic that this rule makes; 0: num.partitions */
 	enum sl_ack ack;           /* what a PUBACK means: SL_ACK_LOGGED or SL_ACK_SYNCED */
 	bool skip_retained;        /* `retained: skip`: counted, not stored */
@@ -134,9 +137,9 @@ struct sl_cfg_tls { /* of a client of ours; "" = not set */
 struct sl_cfg_broker {
 	char name[SL_CFG_NAME_MAX];
 	char host[SL_CFG_PATH_MAX];
-	uint16_t port;                   /* default 1883, with TLS 8883 */
-	char client_id[SL_CFG_NAME_MAX]; /* default sluice-<gateway.id>-<name> */
-	char user[SL_CFG_NAME_MAX];      /* "": none */
+	uint16_t port;                        /* default 1883, with TLS 8883 */
+	char client_id[SL_CFG_CLIENT_ID_MAX]; /* default sluice-<gateway.id>-<name> */
+	char user[SL_CFG_TEXT_MAX];           /* "": none */
 	char password_file[SL_CFG_PATH_MAX];
 	uint16_t keep_alive_s;
 	uint32_t session_expiry_s; /* MQTT 5; the session outlives a cut by so long */
@@ -231,7 +234,7 @@ struct sl_config {
 	uint32_t downlink_cnt;
 	struct sl_cfg_downlink downlink[SL_CFG_DOWNLINKS_MAX];
 	struct {
-		char bootstrap[SL_CFG_TEXT_MAX]; /* "": there is no uplink */
+		char bootstrap[SL_CFG_BOOTSTRAP_MAX]; /* "host:port,host:port"; "": no uplink */
 		uint32_t topic_cnt;
 		char topic[SL_CFG_TOPICS_MAX][SL_TOPIC_NAME_MAX + 1];
 		bool all_topics; /* `topics: ['*']`: all but internal and mirrored ones */

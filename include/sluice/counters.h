@@ -131,14 +131,18 @@ struct sl_ctr_port {   /* the port's control thread writes */
 	X(MQTT_REF_DISK, "mqtt_refused_disk_full") /* pushed back, never acknowledged */           \
 	X(MQTT_REF_LARGE, "mqtt_refused_too_large")                                                \
 	X(MQTT_REF_FAILED, "mqtt_refused_failed")                                                  \
+	X(MQTT_REF_TOPICS, "mqtt_refused_max_topics") /* mqtt.max_topics is reached */             \
 	X(MQTT_REF_SHUTDOWN, "mqtt_refused_shutdown")                                              \
 	X(MQTT_LOST_QOS0, "mqtt_lost_qos0")     /* never handed over: daemon away, ring full */    \
 	X(MQTT_PUSHED_BACK, "mqtt_pushed_back") /* QoS 1 and 2 that the plugin refused */          \
 	X(MQTT_EXPIRED_WAITS, "mqtt_waits_expired")  /* of them */                                 \
 	X(MQTT_LOST_BROKER, "mqtt_lost_from_broker") /* acked by the library, then not stored */   \
+	X(MQTT_CUT_PROPS,                                                                          \
+	  "mqtt_properties_cut") /* user properties beyond the 64th of a message */                \
 	X(DOWN_SENT, "downlink_sent")                                                              \
 	X(DOWN_EXPIRED, "downlink_expired")                                                        \
-	X(DOWN_BAD, "downlink_bad") /* no legal MQTT topic came out, or too large */               \
+	X(DOWN_BAD, "downlink_bad")   /* no legal MQTT topic came out, or too large */             \
+	X(DOWN_GONE, "downlink_gone") /* deleted or damaged before they were sent */               \
 	X(UP_COMMITS, "uplink_commits")                                                            \
 	X(UP_ABORTS, "uplink_aborts")                                                              \
 	X(UP_REBUILDS, "uplink_rebuilds") /* a new producer after a fatal error */                 \

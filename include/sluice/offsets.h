@@ -11,15 +11,18 @@
 
 struct sl_offsets_ops {
 	/*
-	 * What is committed: *ret_offset, -1 if nothing is. -EAGAIN: the group's log is being read,
-	 * ask again. Blocks for at most 5 s (-ETIMEDOUT); any thread but lcores and the network
-	 * thread.
+	 * What is committed: *ret_offset, -1 if nothing is. -EAGAIN: the coordinator is not there
+	 * now, ask again. Blocks for at most 5 s (-ETIMEDOUT); -ESHUTDOWN; -EINVAL: a name too
+	 * long; -ENOMEM. Any thread but lcores and the network thread.
 	 */
 	int (*fetch)(void *arg, const char *group, const char *topic, int32_t partition,
 		     int64_t *ret_offset);
 	/*
-	 * Commits as a consumer without members would (generation -1). Synced when it returns 0.
-	 * -EBUSY: the group has members; -EAGAIN, -ETIMEDOUT as above; -EIO. Blocks.
+	 * Commits as a consumer without members would (generation -1); such a commit does not
+	 * expire. Synced when it returns 0 (with offsets.commit.required.acks 1: logged).
+	 * `metadata` may be NULL. -EBUSY: the group has members; -ENOENT: no such partition;
+	 * -ENOSPC: beyond kafka.max_offsets or .max_groups; -EMSGSIZE: metadata too long; -EIO; the
+	 * rest as above; after -ETIMEDOUT it may still be committed. Blocks.
 	 */
 	int (*commit)(void *arg, const char *group, const char *topic, int32_t partition,
 		      int64_t offset, const char *metadata);

@@ -396,18 +396,24 @@ void sl_waker_ring(struct sl_waker *k);
 /* ---- what the uplink knows
  * ------------------------------------------------------------------------------------ */
 
-#define SL_DEAD_LETTERS_KEPT 64 /* of a partition: the last ones that waiters may ask for */
+#define SL_DEAD_LETTERS_KEPT 64 /* runs of them in a partition: the last ones, for who waits */
 
 /*
  * The centre has everything below `offset` (or its dead-letter topic has); rings armed wakers. -1:
  * not carried (any more). One thread, the uplink's.
  */
 void sl_part_forwarded_set(struct sl_part *p, int64_t offset);
+/* Moves whenever a partition's forwarded offset does: who waits for many looks at them only then.
+ * Any thread. */
+uint64_t sl_store_forwards(const struct sl_store *s);
 /* The record at `offset` went to the dead-letter topic; called before forwarded moves beyond it.
- * The uplink's thread. */
+ * The uplink's thread; takes a short lock. */
 void sl_part_dead_letter(struct sl_part *p, int64_t offset);
 /* True if one of [from, to) went there. Any thread; takes a short lock. */
 bool sl_part_dead_in(const struct sl_part *p, int64_t from, int64_t to);
+/* True if one of [from, to) was deleted here, by whatever, while `forwarded` was known and below
+ * it: forwarded moves over those, too. The last stretch of them is known. As above. */
+bool sl_part_unsent_in(const struct sl_part *p, int64_t from, int64_t to);
 /* Whether the centre can be reached now: who asks for `central` is refused at once while not. Rings
  * armed wakers when it changes. False until the uplink says otherwise. */
 void sl_store_link_set(struct sl_store *s, bool up); /* the uplink's thread */
@@ -462,9 +468,11 @@ SL_MUST_CHECK int sl_store_producer_id(struct sl_store *s, int64_t *ret_pid);
 struct sl_store_stats { /* since open unless named otherwise */
 	uint64_t fs_bytes, fs_free_bytes, log_bytes, budget_bytes;
 	uint64_t evicted_bytes, evicted_records, evicted_segments; /* by the byte budget */
-	uint64_t
-		deleted_unsent; /* records that went, by whatever, before an uplink had sent them */
-	uint64_t expired_segments; /* by retention.ms or retention.bytes */
+	/* records that retention, the budget or DeleteRecords took while forwarded was known and
+	 * not beyond them; the uplink's own `evicted_unsent` also has those from before it knew.
+	 * Not those of deleted topics. */
+	uint64_t deleted_unsent;
+	uint64_t expired_segments; /* by retention.ms, retention.bytes or DeleteRecords */
 	uint64_t writes, write_bytes, syncs, sync_failed, write_failed;
 	uint64_t tail_hits, tail_misses;
 	bool disk_full;

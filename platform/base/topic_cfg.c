@@ -39,8 +39,9 @@
 	 .def = d,                                                                                 \
 	 PLACE(f),                                                                                 \
 	 .help = h},
+#define OWN(n, f, t, list, dw, d, h) ENUM(n, NULL, f, t, list, dw, d, h)
 
-static const struct sl_topic_setting settings[] = {SL_TOPIC_SETTINGS(NUMBER, NUMBER, ENUM)};
+static const struct sl_topic_setting settings[] = {SL_TOPIC_SETTINGS(NUMBER, NUMBER, ENUM, OWN)};
 
 _Static_assert(SL_ARRAY_SIZE(settings) <= 32, "a `set` mask has 32 bits");
 

@@ -3,11 +3,14 @@
  * topic_cfg_table.h - the rows of the table of topic settings, for those who make tables of them at
  * compile time: topic_cfg.c and the config file's keys. Everybody else reads topic_cfg.h.
  *
- * SL_TOPIC_SETTINGS(S, N, E): S for segment.bytes, whose default is storage.segment; N for other
- * numbers; E for words. Each is called with
+ * SL_TOPIC_SETTINGS(S, N, E, T): S for segment.bytes, whose default is storage.segment; N for other
+ * numbers; E for words; T for words that only a topic has: ours, without a broker setting that
+ * would be the default of all topics, because kafka.config has Kafka's names and nothing else, and
+ * because a topic opts in by itself. Each is called with
  *   S, N  (topic's name, broker's name, field of struct sl_topic_cfg, enum sl_setting_type without
  *         its prefix, least, largest, default, help)
  *   E     (topic's name, broker's name, field, type, list of words, default's word, default, help)
+ *   T     (topic's name, field, type, list of words, default's word, default, help)
  * and a list of words calls its argument with (word, value, later). The order is that of the bits
  * in a `set` mask, which nobody stores, and of the pages that are made from it.
  *
@@ -42,7 +45,11 @@
 	W("compact,delete", true, true)                                                            \
 	W("delete,compact", true, true)
 
-#define SL_TOPIC_SETTINGS(S, N, E)                                                                 \
+#define SL_WORDS_ACKS_ALL(W)                                                                       \
+	W("synced", false, false)                                                                  \
+	W("central", true, false)
+
+#define SL_TOPIC_SETTINGS(S, N, E, T)                                                              \
 	S("segment.bytes", "log.segment.bytes", segment_bytes, INT, 1048576, 1073741824, 67108864, \
 	  "Size of a segment file in bytes.")                                                      \
 	N("retention.ms", "log.retention.ms", retention_ms, LONG, -1,                              \
@@ -69,7 +76,9 @@
 	E("compression.type", "compression.type", compression, STRING, SL_WORDS_COMPRESSION,       \
 	  "producer", SL_COMP_PRODUCER, "Codec of stored batches; `producer` keeps what came.")    \
 	E("cleanup.policy", "log.cleanup.policy", compact, LIST, SL_WORDS_CLEANUP, "delete",       \
-	  false, "What happens to old segments.")
+	  false, "What happens to old segments.")                                                  \
+	T("sluice.acks.all", acks_central, STRING, SL_WORDS_ACKS_ALL, "synced", false,             \
+	  "When acks=all is answered: `synced` here, or when the `central` cluster has the record.")
 /* clang-format on */
 
 #endif

@@ -49,8 +49,11 @@ static void table(void **state)
 	for (uint32_t i = 0; i < cnt; i++) {
 		char text[SL_TOPIC_SETTING_TEXT];
 		assert_ptr_equal(row(all[i].name), &all[i]);
-		assert_ptr_equal(sl_topic_setting_of_broker(all[i].broker, strlen(all[i].broker)),
-				 &all[i]);
+		const char *broker = all[i].broker; /* ours have none */
+		if (broker)
+			assert_ptr_equal(sl_topic_setting_of_broker(broker, strlen(broker)),
+					 &all[i]);
+		assert_int_equal(!broker, strncmp(all[i].name, "sluice.", 7) == 0);
 		sl_topic_setting_put(&cfg, &all[i], all[i].def);
 		assert_true(sl_topic_setting_get(&cfg, &all[i]) == all[i].def);
 		if (!all[i].words)
@@ -64,6 +67,8 @@ static void table(void **state)
 	assert_null(sl_topic_setting_find("", 0));
 	assert_null(sl_topic_setting_find("log.retention.ms", 16));
 	assert_null(sl_topic_setting_of_broker("retention.ms", 12));
+	assert_null(sl_topic_setting_of_broker("", 0));
+	assert_null(sl_topic_setting_of_broker("sluice.acks.all", 15));
 }
 
 static void texts(void **state)
@@ -71,6 +76,11 @@ static void texts(void **state)
 	struct sl_topic_cfg cfg = {0};
 
 	(void)state;
+	assert_text(&cfg, "sluice.acks.all", "synced");
+	assert_int_equal(parse(&cfg, "sluice.acks.all", " central "), 0);
+	assert_true(cfg.acks_central);
+	assert_text(&cfg, "sluice.acks.all", "central");
+	assert_int_equal(parse(&cfg, "sluice.acks.all", "logged"), -EINVAL);
 	assert_int_equal(parse(&cfg, "retention.ms", " -1 "), 0);
 	assert_text(&cfg, "retention.ms", "-1");
 	assert_int_equal(parse(&cfg, "message.timestamp.before.max.ms", "9223372036854775807"), 0);

@@ -18,3 +18,13 @@ bool sl_topic_name_valid(const char *name, size_t len)
 			return false;
 	return true;
 }
+
+bool sl_topic_name_internal(const char *name, size_t len)
+{
+	static const char *const own[] = {"__consumer_offsets", "__transaction_state"};
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(own); i++)
+		if (len == strlen(own[i]) && memcmp(name, own[i], len) == 0)
+			return true;
+	return false;
+}

@@ -45,12 +45,23 @@ static void every_byte(void **state)
 	}
 }
 
+static void internal_names(void **state)
+{
+	(void)state;
+	assert_true(sl_topic_name_internal("__consumer_offsets", 18));
+	assert_true(sl_topic_name_internal("__transaction_state", 19));
+	assert_false(sl_topic_name_internal("__consumer_offsets", 17));
+	assert_false(sl_topic_name_internal("__consumer_offsetz", 18));
+	assert_false(sl_topic_name_internal("", 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(legal_names),
 		cmocka_unit_test(illegal_names),
 		cmocka_unit_test(every_byte),
+		cmocka_unit_test(internal_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,21 +149,31 @@ static void apply_section(struct sl_load *l, const struct sl_key *k, const struc
 			  struct sl_node *n)
 {
 	struct scope sub = {.path = k->path, .wrong = s->wrong, .base = s->base};
+	bool optional = k->flags & SL_KEY_OPTIONAL;
 
 	if (n && n->type == SL_NODE_MAP) {
 		sub.node = n;
+		if (optional && k->size)
+			*((bool *)s->base + k->off) = true;
+	} else if (n && n->type == SL_NODE_NULL && optional) {
+		/* "tls:" may mean either: with the defaults, or not at all */
+		sub.wrong = true;
+		sl_err_key(l, n, "is empty: `%s: {}` is one with the defaults", n->key);
 	} else if (n && n->type != SL_NODE_NULL) {
 		sub.wrong = true;
 		if (!n->bad)
 			sl_err_value(l, n, "must be a mapping");
+	} else if (optional) { /* what it would require is not missing */
+		sub.wrong = true;
 	}
 	apply_scope(l, &sub);
 }
 
-static void apply_list(struct sl_load *l, const struct sl_key *k, struct sl_node *n)
+static void apply_list(struct sl_load *l, const struct sl_key *k, const struct scope *s,
+		       struct sl_node *n)
 {
 	const struct sl_key_list *list = k->list;
-	uint32_t *cnt = (uint32_t *)(void *)((char *)l->cfg + list->cnt_off);
+	uint32_t *cnt = (uint32_t *)(void *)((char *)s->base + list->cnt_off);
 	char path[PATH_MAX_LEN];
 
 	if (!n || n->type == SL_NODE_NULL || n->bad)
@@ -180,7 +190,7 @@ static void apply_list(struct sl_load *l, const struct sl_key *k, struct sl_node
 			return;
 		}
 		/* every element takes its place, so that check.c finds its node by its index */
-		sub.base = (char *)l->cfg + list->off + (size_t)*cnt * list->stride;
+		sub.base = (char *)s->base + list->off + (size_t)*cnt * list->stride;
 		++*cnt;
 		if (c->type != SL_NODE_MAP) {
 			sl_err_value(l, c, "must be a mapping: `name: ...`");
@@ -205,7 +215,7 @@ static void apply_scope(struct sl_load *l, const struct scope *s)
 		if (k->type == &SL_T_SECTION)
 			apply_section(l, k, s, n);
 		else if (k->type == &SL_T_LIST)
-			apply_list(l, k, n);
+			apply_list(l, k, s, n);
 		else
 			apply_value(l, k, s, n, name);
 	}

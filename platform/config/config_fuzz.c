@@ -18,11 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc = sl_config_parse("fuzz", (const char *)data, size, &cfg, &errs);
 	FILE *f = open_memstream(&text, &len);
 
-	SL_ASSERT((rc == 0) == (cfg != NULL) && (rc == 0) == (errs.cnt == 0));
+	SL_ASSERT((rc == 0) == (cfg != NULL) && (rc == 0) == (errs.errors.cnt == 0));
 	SL_ASSERT(f);
 	sl_config_errors_print(&errs, f);
 	fclose(f);
-	SL_ASSERT(rc == 0 || len > 0);
+	SL_ASSERT(rc == 0 || (len > 0 && errs.warnings.cnt == 0));
+	SL_ASSERT(len > 0 || errs.warnings.cnt == 0);
 	free(text);
 	sl_config_errors_fini(&errs);
 	sl_config_free(cfg);

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "platform/base/utf8.h"
 #include "platform/config/load.h"
-#include "platform/config/values.h"
 
 /* ---- bytes that YAML does not take ----------------------------------------------------------- */
 
@@ -18,7 +18,7 @@ static int check_bytes(struct sl_load *l, uint16_t file)
 	const uint8_t *start = (const uint8_t *)s->text, *end = start + s->len;
 
 	for (const uint8_t *p = start; p < end;) {
-		unsigned n = sl_value_utf8(p, end);
+		unsigned n = sl_utf8_len(p, end);
 		struct sl_place at = {file, (uint32_t)(p - start), (uint32_t)(p - start) + 1};
 		if (n == 0) {
 			sl_err_at(l, at, "", "byte 0x%02x is not UTF-8 text", *p);

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "platform/base/utf8.h"
 #include "platform/config/load.h"
-#include "platform/config/values.h"
 
 #define TEXT_MAX     1024
 #define SHOWN_MAX    100 /* characters of the source line that are shown */
@@ -53,7 +53,7 @@ static char *clean_dup(const char *s)
 	uint8_t *p = (uint8_t *)copy, *end = p ? p + strlen(copy) : NULL;
 
 	while (p && p < end) {
-		unsigned n = sl_value_utf8(p, end);
+		unsigned n = sl_utf8_len(p, end);
 		if (n == 0 || *p < 0x20 || *p == 0x7f)
 			*p = *p == '\t' ? ' ' : '?'; /* a tab is one column */
 		p += n ? n : 1;
@@ -88,18 +88,18 @@ static void error_fini(struct sl_config_error *e)
 	memset(e, 0, sizeof(*e));
 }
 
-/* Without memory the error is only counted. */
+/* Without memory the error is only counted. `at` NULL: about the file as a whole. */
 SL_PRINTF(6, 0)
-static void add(struct sl_load *l, const char *file, const struct sl_source *s,
+static void add(struct sl_load *l, struct sl_config_list *list, const char *file,
 		const struct sl_place *at, const char *key, const char *fmt, va_list ap)
 {
-	struct sl_config_errors *errs = l->errs;
+	const struct sl_source *s = at ? &l->src[at->file] : NULL;
 	char text[TEXT_MAX];
 	struct sl_config_error e = {0};
 	bool ok;
 
-	if (errs->cnt == SL_CONFIG_ERRORS_MAX) {
-		errs->hidden++;
+	if (list->cnt == SL_CONFIG_ERRORS_MAX) {
+		list->hidden++;
 		return;
 	}
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -109,11 +109,28 @@ static void add(struct sl_load *l, const char *file, const struct sl_source *s,
 	e.text = clean_dup(text);
 	ok = s ? place_fill(&e, s, *at) : (e.source = strdup("")) != NULL;
 	if (ok && e.file && e.key && e.text) {
-		errs->err[errs->cnt++] = e;
+		list->err[list->cnt++] = e;
 	} else {
 		error_fini(&e);
-		errs->hidden++;
+		list->hidden++;
 	}
+}
+
+SL_PRINTF(5, 0)
+static void add_at(struct sl_load *l, struct sl_config_list *list, struct sl_place at,
+		   const char *key, const char *fmt, va_list ap)
+{
+	add(l, list, l->src[at.file].name, &at, key, fmt, ap);
+}
+
+SL_PRINTF(5, 0)
+static void add_node(struct sl_load *l, struct sl_config_list *list, const struct sl_node *n,
+		     struct sl_place at, const char *fmt, va_list ap)
+{
+	char path[512];
+
+	sl_doc_path(n, path, sizeof(path));
+	add_at(l, list, at, path, fmt, ap);
 }
 
 void sl_err_at(struct sl_load *l, struct sl_place at, const char *key, const char *fmt, ...)
@@ -121,32 +138,66 @@ void sl_err_at(struct sl_load *l, struct sl_place at, const char *key, const cha
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(l, l->src[at.file].name, &l->src[at.file], &at, key, fmt, ap);
+	add_at(l, &l->errs->errors, at, key, fmt, ap);
 	va_end(ap);
 }
 
 void sl_err_value(struct sl_load *l, const struct sl_node *n, const char *fmt, ...)
 {
-	struct sl_place at = sl_doc_value_place(n);
-	char path[512];
 	va_list ap;
 
-	sl_doc_path(n, path, sizeof(path));
 	va_start(ap, fmt);
-	add(l, l->src[at.file].name, &l->src[at.file], &at, path, fmt, ap);
+	add_node(l, &l->errs->errors, n, sl_doc_value_place(n), fmt, ap);
 	va_end(ap);
 }
 
 void sl_err_key(struct sl_load *l, const struct sl_node *n, const char *fmt, ...)
 {
-	struct sl_place at = sl_doc_key_place(n);
-	char path[512];
 	va_list ap;
 
-	sl_doc_path(n, path, sizeof(path));
 	va_start(ap, fmt);
-	add(l, l->src[at.file].name, &l->src[at.file], &at, path, fmt, ap);
+	add_node(l, &l->errs->errors, n, sl_doc_key_place(n), fmt, ap);
 	va_end(ap);
+}
+
+void sl_warn_value(struct sl_load *l, const struct sl_node *n, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_node(l, &l->errs->warnings, n, sl_doc_value_place(n), fmt, ap);
+	va_end(ap);
+}
+
+void sl_warn_key(struct sl_load *l, const struct sl_node *n, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_node(l, &l->errs->warnings, n, sl_doc_key_place(n), fmt, ap);
+	va_end(ap);
+}
+
+/* Escapes, folded lines and ${...} make a text that is not the file's, byte for byte. */
+static bool is_verbatim(const struct sl_load *l, const struct sl_node *n)
+{
+	const struct sl_source *s = &l->src[n->file];
+
+	return n->end > n->pos && n->end <= s->len && n->end - n->pos == n->len &&
+	       memcmp(s->text + n->pos, n->text, n->len) == 0;
+}
+
+void sl_err_text(struct sl_load *l, const struct sl_node *n, const struct sl_text_err *e)
+{
+	struct sl_place at = sl_doc_value_place(n);
+	char path[512];
+
+	if (e->len && e->pos + e->len <= n->len && is_verbatim(l, n)) {
+		at.pos = n->pos + e->pos;
+		at.end = at.pos + e->len;
+	}
+	sl_doc_path(n, path, sizeof(path));
+	sl_err_at(l, at, path, "%s", e->why);
 }
 
 void sl_err_file(struct sl_load *l, const char *name, const char *fmt, ...)
@@ -154,13 +205,13 @@ void sl_err_file(struct sl_load *l, const char *name, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(l, name, NULL, NULL, "", fmt, ap);
+	add(l, &l->errs->errors, name, NULL, "", fmt, ap);
 	va_end(ap);
 }
 
 unsigned sl_err_cnt(const struct sl_load *l)
 {
-	return l->errs->cnt + l->errs->hidden;
+	return l->errs->errors.cnt + l->errs->errors.hidden;
 }
 
 static bool before(const struct sl_config_error *a, const struct sl_config_error *b)
@@ -172,15 +223,30 @@ static bool before(const struct sl_config_error *a, const struct sl_config_error
 	return a->column < b->column;
 }
 
-void sl_errs_sort(struct sl_config_errors *errs) /* by insertion: stable, and there are few */
+static void list_sort(struct sl_config_list *list) /* by insertion: stable, and there are few */
 {
-	for (uint32_t i = 1; i < errs->cnt; i++) {
-		struct sl_config_error e = errs->err[i];
+	for (uint32_t i = 1; i < list->cnt; i++) {
+		struct sl_config_error e = list->err[i];
 		uint32_t k = i;
-		for (; k > 0 && before(&e, &errs->err[k - 1]); k--)
-			errs->err[k] = errs->err[k - 1];
-		errs->err[k] = e;
+		for (; k > 0 && before(&e, &list->err[k - 1]); k--)
+			list->err[k] = list->err[k - 1];
+		list->err[k] = e;
 	}
+}
+
+static void list_fini(struct sl_config_list *list)
+{
+	for (uint32_t i = 0; i < list->cnt; i++)
+		error_fini(&list->err[i]);
+	memset(list, 0, sizeof(*list));
+}
+
+void sl_errs_finish(struct sl_config_errors *errs)
+{
+	if (errs->errors.cnt || errs->errors.hidden)
+		list_fini(&errs->warnings);
+	list_sort(&errs->errors);
+	list_sort(&errs->warnings);
 }
 
 /* ---- showing --------------------------------------------------------------------------------- */
@@ -211,26 +277,42 @@ static void print_source(const struct sl_config_error *e, FILE *out)
 	fputc('\n', out);
 }
 
-void sl_config_errors_print(const struct sl_config_errors *errs, FILE *out)
+static void print_list(const struct sl_config_list *list, const char *kind, const char *noun,
+		       FILE *out)
 {
-	for (uint32_t i = 0; i < errs->cnt; i++) {
-		const struct sl_config_error *e = &errs->err[i];
+	for (uint32_t i = 0; i < list->cnt; i++) {
+		const struct sl_config_error *e = &list->err[i];
 		fputs(e->file, out);
 		if (e->line)
 			fprintf(out, ":%u:%u", e->line, e->column);
-		fprintf(out, ": %s%s%s\n", e->key, e->key[0] ? ": " : "", e->text);
+		fprintf(out, ": %s%s%s%s\n", e->key, e->key[0] ? ": " : "", kind, e->text);
 		if (e->line && e->source[0])
 			print_source(e, out);
 	}
-	if (errs->hidden)
-		fprintf(out, "and %u more mistake%s\n", errs->hidden, errs->hidden == 1 ? "" : "s");
+	if (list->hidden)
+		fprintf(out, "and %u more %s%s\n", list->hidden, noun,
+			list->hidden == 1 ? "" : "s");
+}
+
+void sl_config_errors_print(const struct sl_config_errors *errs, FILE *out)
+{
+	print_list(&errs->errors, "", "mistake", out);
+	print_list(&errs->warnings, "warning: ", "warning", out);
+}
+
+void sl_config_error_text(const struct sl_config_error *e, char *buf, size_t cap)
+{
+	char at[32] = "";
+
+	if (e->line)
+		snprintf(at, sizeof(at), ":%u:%u", e->line, e->column);
+	snprintf(buf, cap, "%s%s: %s%s%s", e->file, at, e->key, e->key[0] ? ": " : "", e->text);
 }
 
 void sl_config_errors_fini(struct sl_config_errors *errs)
 {
 	if (!errs)
 		return;
-	for (uint32_t i = 0; i < errs->cnt; i++)
-		error_fini(&errs->err[i]);
-	memset(errs, 0, sizeof(*errs));
+	list_fini(&errs->errors);
+	list_fini(&errs->warnings);
 }

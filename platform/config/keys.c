@@ -54,9 +54,17 @@ static const struct sl_choice HEADERS[] = {{"facility", SL_HDR_FACILITY, false},
 					   {"time", SL_HDR_TIME, false},
 					   {"source", SL_HDR_SOURCE, false},
 					   {NULL, 0, false}};
+static const struct sl_choice MQTT_ACKS[] = {{"logged", SL_ACK_LOGGED, false},
+					     {"synced", SL_ACK_SYNCED, false},
+					     {"central", 0, true},
+					     {NULL, 0, false}};
+static const struct sl_choice RETAINED[] = {
+	{"store", false, false}, {"skip", true, false}, {NULL, 0, false}};
+static const struct sl_choice ALL_TOPICS[] = {{"*", true, false}, {NULL, 0, false}};
 static const struct sl_choice COMMIT_ACKS[] = {
 	{"-1", -1, false}, {"1", 1, false}, {NULL, 0, false}};
 #define WORD(w, v, l) {w, v, l},
+static const struct sl_choice ACKS_ALL[] = {SL_WORDS_ACKS_ALL(WORD){NULL, 0, false}};
 static const struct sl_choice TS_TYPES[] = {SL_WORDS_TS_TYPE(WORD){NULL, 0, false}};
 static const struct sl_choice COMPRESSION[] = {SL_WORDS_COMPRESSION(WORD){NULL, 0, false}};
 static const struct sl_choice CLEANUP[] = {SL_WORDS_CLEANUP(WORD){NULL, 0, false}};
@@ -76,16 +84,21 @@ static void topic_init(const struct sl_config *cfg, void *elem)
 	t->cfg = cfg->kafka.topic_defaults;
 }
 
-#define LIST(field, cnt, fn)                                                                       \
+#define LIST(type, field, cnt, fn)                                                                 \
 	{                                                                                          \
-		.cnt_off = offsetof(struct sl_config, cnt),                                        \
-		.off = offsetof(struct sl_config, field),                                          \
-		.stride = sizeof(((struct sl_config *)0)->field[0]),                               \
-		.max = SL_ARRAY_SIZE(((struct sl_config *)0)->field), .init = (fn)                 \
+		.cnt_off = offsetof(struct type, cnt), .off = offsetof(struct type, field),        \
+		.stride = sizeof(((struct type *)0)->field[0]),                                    \
+		.max = SL_ARRAY_SIZE(((struct type *)0)->field), .init = (fn)                      \
 	}
-static const struct sl_key_list PORTS = LIST(port, port_cnt, NULL);
-static const struct sl_key_list LISTENERS = LIST(listener, listener_cnt, NULL);
-static const struct sl_key_list TOPICS = LIST(topic, topic_cnt, topic_init);
+static const struct sl_key_list PORTS = LIST(sl_config, port, port_cnt, NULL);
+static const struct sl_key_list LISTENERS = LIST(sl_config, listener, listener_cnt, NULL);
+static const struct sl_key_list TOPICS = LIST(sl_config, topic, topic_cnt, topic_init);
+static const struct sl_key_list RULES = LIST(sl_config, mqtt.rule, mqtt.rule_cnt, NULL);
+static const struct sl_key_list BROKERS = LIST(sl_config, mqtt.broker, mqtt.broker_cnt, NULL);
+static const struct sl_key_list SUBS = LIST(sl_cfg_broker, sub, sub_cnt, NULL);
+static const struct sl_key_list DOWNLINKS = LIST(sl_config, downlink, downlink_cnt, NULL);
+static const struct sl_key_list CARRIED = LIST(sl_config, uplink.topic, uplink.topic_cnt, NULL);
+static const struct sl_key_list MIRRORED = LIST(sl_config, uplink.mirror, uplink.mirror_cnt, NULL);
 
 /* A row is read as one, not as a column of its fields. */
 /* clang-format off */
@@ -98,6 +111,10 @@ static const struct sl_key_list TOPICS = LIST(topic, topic_cnt, topic_init);
 #define PORT(field) IN(sl_cfg_port, field)
 #define LISTENER(field) IN(sl_cfg_listener, field)
 #define TOPIC(field) IN(sl_cfg_topic, field)
+#define MAP(field) IN(sl_cfg_rule, field)
+#define BROKER(field) IN(sl_cfg_broker, field)
+#define SUB(field) IN(sl_cfg_sub, field)
+#define DOWN(field) IN(sl_cfg_downlink, field)
 #define DEFAULTS(field) CFG(kafka.topic_defaults.field)
 #define RANGE(a, b) .min = (a), .max = (b)
 #define SECTION(p, h) {.path = p, .type = &SL_T_SECTION, .help = h}
@@ -132,6 +149,11 @@ static const struct sl_key_list TOPICS = LIST(topic, topic_cnt, topic_init);
 	{OF_TOPIC(topic, broker, field), .type = &SL_T_INT, RANGE(lo, hi), .help = h},
 #define E_TOPIC(topic, broker, field, type_, list_, dw, d, h)                                      \
 	{OF_TOPIC(topic, broker, field), .type = &SL_T_ENUM, .choices = CHOICES_##list_, .help = h},
+#define T_BROKER(topic, field, type_, list_, dw, d, h) /* a topic's alone */
+#define T_TOPIC(topic, field, type_, list_, dw, d, h)                                              \
+	{.path = "topics[]/config/" topic, TOPIC(cfg.field), .type = &SL_T_ENUM,                   \
+	 .choices = CHOICES_##list_, .def = dw, .help = h},
+#define CHOICES_SL_WORDS_ACKS_ALL ACKS_ALL
 #define CHOICES_SL_WORDS_TS_TYPE TS_TYPES
 #define CHOICES_SL_WORDS_COMPRESSION COMPRESSION
 #define CHOICES_SL_WORDS_CLEANUP CLEANUP
@@ -271,7 +293,7 @@ const struct sl_key SL_KEYS[] = {
 	{.path = "kafka/config/offsets.commit.required.acks", .type = &SL_T_ENUM,
 	 CFG(kafka.offsets_commit_acks), .choices = COMMIT_ACKS, .def = "-1",
 	 .help = "A commit is answered when it is synced (-1) or logged (1)."},
-	SL_TOPIC_SETTINGS(S_BROKER, N_BROKER, E_BROKER)
+	SL_TOPIC_SETTINGS(S_BROKER, N_BROKER, E_BROKER, T_BROKER)
 	LATER("kafka/config/log.retention.minutes", "log.retention.ms"),
 	LATER("kafka/config/log.retention.hours", "log.retention.ms"),
 	LATER("kafka/config/log.roll.hours", "log.roll.ms"),
@@ -362,7 +384,7 @@ const struct sl_key SL_KEYS[] = {
 	 RANGE(1, SL_PARTITIONS_MAX), .def_doc = "`kafka.config.num.partitions`",
 	 .help = "A key stays in one partition: murmur2, like Kafka's own clients."},
 	SECTION("topics[]/config", "Settings under Kafka's own names and in Kafka's own units."),
-	SL_TOPIC_SETTINGS(N_TOPIC, N_TOPIC, E_TOPIC)
+	SL_TOPIC_SETTINGS(N_TOPIC, N_TOPIC, E_TOPIC, T_TOPIC)
 	LATER("topics[]/config/delete.retention.ms", NULL),
 	LATER("topics[]/config/file.delete.delay.ms", NULL),
 	LATER("topics[]/config/flush.*", "storage.sync and storage.flush_interval"),
@@ -376,9 +398,7 @@ const struct sl_key SL_KEYS[] = {
 	LATER("topics[]/config/segment.index.bytes", NULL),
 	LATER("topics[]/config/segment.jitter.ms", NULL),
 
-	LATER("mqtt", NULL),
-	LATER("uplink", NULL),
-	LATER("downlink", NULL),
+#include "platform/config/keys_bridges.inc"
 };
 
 /* clang-format on */

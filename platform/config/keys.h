@@ -31,7 +31,8 @@ struct sl_key_type {
 	void (*text)(int64_t v, char *buf); /* min and max as text; NULL: not to be shown */
 };
 
-/* A list of mappings: where its elements live in struct sl_config. */
+/* A list of mappings: where its elements live in what it stands in: struct sl_config, or the
+ * element of another list. Or one of topic names (SL_T_TOPICS), in struct sl_config. */
 struct sl_key_list {
 	uint32_t cnt_off, off, stride, max;
 	void (*init)(const struct sl_config *cfg, void *elem); /* may be NULL */
@@ -40,6 +41,9 @@ struct sl_key_list {
 enum sl_key_flag {
 	SL_KEY_REQUIRED = 1u << 0,
 	SL_KEY_LATER = 1u << 1, /* known, but not in this version */
+	/* A section: what it requires is missing only if it is there; its bool (off, size), if it
+	 * has one, says that it is. A text: may be empty. */
+	SL_KEY_OPTIONAL = 1u << 2,
 };
 
 struct sl_key {
@@ -66,12 +70,14 @@ const struct sl_key *sl_key_find(const char *path, const char *key);
 /* True if row k stands directly below `path`; *ret_name is then its last part. */
 bool sl_key_below(const struct sl_key *k, const char *path, const char **ret_name);
 
-/* Types; see types.c and types_net.c. */
+/* Types; see types.c, types_net.c and types_bridge.c. */
 extern const struct sl_key_type SL_T_SECTION, SL_T_LIST; /* structure: apply.c walks them */
 extern const struct sl_key_type SL_T_INT, SL_T_SIZE, SL_T_DURATION, SL_T_BOOL, SL_T_ENUM, SL_T_WORD,
 	SL_T_SHARE, SL_T_NAME, SL_T_TOPIC, SL_T_PATH;
 extern const struct sl_key_type SL_T_CPUS, SL_T_ADDR, SL_T_HOSTPORT, SL_T_HOSTPORTS, SL_T_PORT,
 	SL_T_RULE, SL_T_HEADERS;
+extern const struct sl_key_type SL_T_TEXT, SL_T_RATE, SL_T_HOST, SL_T_BOOTSTRAP, SL_T_TOPICS,
+	SL_T_BROKER, SL_T_RULE_HEADERS, SL_T_CLIENT, SL_T_CLIENT_FILES;
 
 /* ---- for types ------------------------------------------------------------------------------- */
 

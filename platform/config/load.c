@@ -228,7 +228,7 @@ static int finish(struct sl_load *l, int rc, struct sl_config **ret_cfg)
 		*ret_cfg = l->cfg;
 	else
 		sl_config_free(l->cfg);
-	sl_errs_sort(l->errs);
+	sl_errs_finish(l->errs);
 	load_fini(l);
 	free(l);
 	return rc;
@@ -242,6 +242,7 @@ int sl_config_load(const char *path, struct sl_config **ret_cfg, struct sl_confi
 	if (!l)
 		return -ENOMEM;
 	l->errs = ret_errs;
+	l->files = true;
 	rc = read_source(l, path);
 	if (rc == 0)
 		rc = read_conf_d(l, path);

@@ -5,6 +5,7 @@
 #ifndef SL_CONFIG_LOAD_H
 #define SL_CONFIG_LOAD_H
 
+#include "platform/base/text_err.h"
 #include "platform/config/config.h"
 #include "platform/config/doc.h"
 
@@ -26,6 +27,7 @@ struct sl_load {
 	struct sl_node *root;
 	struct sl_config *cfg;
 	struct sl_config_errors *errs;
+	bool files; /* what the config names may be looked at */
 };
 
 /* Zeroed memory that lives as long as the load; NULL without memory. */
@@ -41,10 +43,16 @@ void sl_err_value(struct sl_load *l, const struct sl_node *n, const char *fmt, .
 void sl_err_key(struct sl_load *l, const struct sl_node *n, const char *fmt, ...) SL_PRINTF(3, 4);
 void sl_err_at(struct sl_load *l, struct sl_place at, const char *key, const char *fmt, ...)
 	SL_PRINTF(4, 5);
+/* About a piece of n's text: points at it if the file has the text as it is, at n otherwise. */
+void sl_err_text(struct sl_load *l, const struct sl_node *n, const struct sl_text_err *e);
+/* Kept apart, and thrown away if there is an error too. */
+void sl_warn_value(struct sl_load *l, const struct sl_node *n, const char *fmt, ...)
+	SL_PRINTF(3, 4);
+void sl_warn_key(struct sl_load *l, const struct sl_node *n, const char *fmt, ...) SL_PRINTF(3, 4);
 /* About a file as a whole: it cannot be read, is too large. */
 void sl_err_file(struct sl_load *l, const char *name, const char *fmt, ...) SL_PRINTF(3, 4);
-/* In the order of files and lines. */
-void sl_errs_sort(struct sl_config_errors *errs);
+/* In the order of files and lines; without warnings if there are errors. */
+void sl_errs_finish(struct sl_config_errors *errs);
 /* Line from 1 of a place. */
 uint32_t sl_load_line(const struct sl_load *l, struct sl_place at);
 unsigned sl_err_cnt(const struct sl_load *l);

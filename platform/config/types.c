@@ -286,7 +286,7 @@ static void set_topic(struct sl_load *l, const struct sl_key *k, struct sl_node 
 {
 	if (!sl_topic_name_valid(n->text, n->len))
 		sl_key_wrong(l, k, n, NULL);
-	else if (!strcmp(n->text, "__consumer_offsets") || !strcmp(n->text, "__transaction_state"))
+	else if (sl_topic_name_internal(n->text, n->len))
 		sl_err_value(l, n, "'%s' is Kafka's own topic", n->text);
 	else
 		memcpy(dst, n->text, n->len + 1);

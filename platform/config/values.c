@@ -18,6 +18,10 @@ static const struct unit SIZE_UNITS[] = {
 	{"KiB", 1ull << 10},
 	{"B", 1},
 };
+static const struct unit RATE_UNITS[] = {
+	{"GiB/s", 1ull << 30}, {"GB/s", 1000000000ull}, {"MiB/s", 1ull << 20}, {"MB/s", 1000000ull},
+	{"KiB/s", 1ull << 10}, {"KB/s", 1000ull},       {"B/s", 1ull},
+};
 static const struct unit TIME_UNITS[] = {
 	{"d", 86400000000000ull},
 	{"h", 3600000000000ull},
@@ -106,6 +110,16 @@ int sl_value_duration(const char *s, uint64_t *ret_ns)
 	return rc;
 }
 
+int sl_value_rate(const char *s, uint64_t *ret_bytes)
+{
+	uint64_t v;
+	int rc = with_unit(s, RATE_UNITS, SL_ARRAY_SIZE(RATE_UNITS), 0, &v);
+
+	if (rc == 0)
+		*ret_bytes = v;
+	return rc;
+}
+
 int sl_value_percent(const char *s, double *ret_fraction)
 {
 	uint64_t whole, part = 0, scale = 1;
@@ -184,6 +198,20 @@ static bool host_valid(const char *s, size_t len)
 	return len > 0 && s[0] != '-' && s[0] != '.';
 }
 
+bool sl_value_is_host(const char *s, size_t len)
+{
+	char v6[INET6_ADDRSTRLEN];
+	struct in6_addr in6;
+
+	if (host_valid(s, len))
+		return true;
+	if (len >= sizeof(v6))
+		return false;
+	memcpy(v6, s, len);
+	v6[len] = '\0';
+	return inet_pton(AF_INET6, v6, &in6) == 1;
+}
+
 int sl_value_hostport(const char *s, struct sl_cfg_listen *ret)
 {
 	bool v6 = *s == '[';
@@ -255,36 +283,14 @@ void sl_value_size_text(uint64_t bytes, char *buf)
 	unit_text(bytes, SIZE_UNITS, SL_ARRAY_SIZE(SIZE_UNITS), buf);
 }
 
+void sl_value_rate_text(uint64_t bytes, char *buf)
+{
+	unit_text(bytes, RATE_UNITS, SL_ARRAY_SIZE(RATE_UNITS), buf);
+}
+
 void sl_value_duration_text(uint64_t ns, char *buf)
 {
 	unit_text(ns, TIME_UNITS, SL_ARRAY_SIZE(TIME_UNITS), buf);
-}
-
-unsigned sl_value_utf8(const uint8_t *p, const uint8_t *end)
-{
-	static const struct {
-		uint8_t mask, lead, len;
-		uint32_t min;
-	} forms[] = {{0x80, 0x00, 1, 0},
-		     {0xe0, 0xc0, 2, 0x80},
-		     {0xf0, 0xe0, 3, 0x800},
-		     {0xf8, 0xf0, 4, 0x10000}};
-
-	for (unsigned i = 0; i < SL_ARRAY_SIZE(forms); i++) {
-		if ((*p & forms[i].mask) != forms[i].lead)
-			continue;
-		if (end - p < forms[i].len)
-			return 0;
-		uint32_t c = *p & (uint8_t)~forms[i].mask;
-		for (unsigned k = 1; k < forms[i].len; k++) {
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-			c = c << 6 | (p[k] & 0x3f);
-		}
-		bool ok = c >= forms[i].min && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
-		return ok ? forms[i].len : 0;
-	}
-	return 0;
 }
 
 #define DISTANCE_LEN_MAX 64

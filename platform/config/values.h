@@ -19,6 +19,8 @@ SL_MUST_CHECK int sl_value_int(const char *s, int64_t *ret);
 SL_MUST_CHECK int sl_value_size(const char *s, uint64_t *ret_bytes);
 /* "5ms", "10s", "7d" and a bare "0": ns. Units ns, us, ms, s, m, h, d. */
 SL_MUST_CHECK int sl_value_duration(const char *s, uint64_t *ret_ns);
+/* "10MB/s", "500KiB/s": bytes a second. Units B, KB, MB, GB (powers of ten), KiB, MiB, GiB. */
+SL_MUST_CHECK int sl_value_rate(const char *s, uint64_t *ret_bytes);
 /* "70%", "2.5%": 0 .. 1. -ERANGE above 100 %. */
 SL_MUST_CHECK int sl_value_percent(const char *s, double *ret_fraction);
 /* "0-3", "1", "0,2-3": appended to ret->cpu. -ERANGE: no CPU number, or "3-1"; -E2BIG: more than
@@ -26,6 +28,8 @@ SL_MUST_CHECK int sl_value_percent(const char *s, double *ret_fraction);
 SL_MUST_CHECK int sl_value_cpus(const char *s, struct sl_cfg_cpus *ret);
 /* "10.77.0.1", "fd00::1". */
 SL_MUST_CHECK int sl_value_addr(const char *s, struct sl_cfg_addr *ret);
+/* A host's name, its IPv4 address, or its IPv6 address, of which `len` bytes are looked at. */
+bool sl_value_is_host(const char *s, size_t len);
 /* "127.0.0.1:9092", "[::1]:9092", "name:9092". -ENOENT: no port; -ERANGE: the port; -E2BIG: the
  * host is longer than SL_CFG_NAME_MAX - 1. */
 SL_MUST_CHECK int sl_value_hostport(const char *s, struct sl_cfg_listen *ret);
@@ -35,10 +39,7 @@ SL_MUST_CHECK int sl_value_slice(const char *s, uint16_t *ret_off, uint16_t *ret
 /* The shortest text that reads back as the same value; buf has SL_VALUE_TEXT_MAX bytes. */
 void sl_value_size_text(uint64_t bytes, char *buf);
 void sl_value_duration_text(uint64_t ns, char *buf);
-
-/* Length of the UTF-8 character at p (RFC 3629: no surrogates, nothing overlong), 0 if it is none;
- * p < end. */
-unsigned sl_value_utf8(const uint8_t *p, const uint8_t *end);
+void sl_value_rate_text(uint64_t bytes, char *buf);
 
 /* Edits from a to b (insert, delete, replace, swap neighbours), at most `max` + 1. */
 unsigned sl_value_distance(const char *a, const char *b, unsigned max);
