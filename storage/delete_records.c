@@ -8,6 +8,7 @@
  * leaves more records than asked for, never fewer.
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "platform/base/clock.h"
 #include "store_int.h"
@@ -61,7 +62,12 @@ int sl_job_delete_records(struct sl_store *s, struct sl_hk_job *job, uint64_t no
 		sl_hk_tell(p, SL_WR_SYNC);
 		return -EAGAIN;
 	} else {
-		atomic_store_explicit(&p->pub.log_start, job->offset, memory_order_release);
+		uint64_t unsent = sl_part_start_move(p, job->offset);
+		if (unsent)
+			sl_log_limited(&s->hk.unsent_lines, SL_LOG_WARN, "storage",
+				       "%s: DeleteRecords to offset %" PRId64 ": %" PRIu64
+				       " records were not sent to the centre yet",
+				       p->dir, job->offset, unsent);
 	}
 	s->hk.checkpoint_sum = -1;
 	err = sl_checkpoints_store(s, false);

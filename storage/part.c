@@ -64,6 +64,7 @@ struct sl_part *sl_part_new(struct sl_store *s, struct sl_topic *t, int32_t id)
 	p->pub.id = id;
 	p->store = s;
 	p->journal_slot = SL_NO_SLOT;
+	atomic_init(&p->pub.forwarded, -1);
 	p->closing_tail = &p->closing;
 	p->extent = SL_EXTENT_MIN;
 	atomic_init(&p->extent_low, SL_EXTENT_MIN / 2);

@@ -107,6 +107,10 @@ enum sl_to_wr {
 
 struct sl_round_part;
 
+struct sl_run { /* of offsets: [from, to) */
+	int64_t from, to;
+};
+
 struct sl_epoch {
 	int32_t epoch;
 	int64_t start; /* offset of its first record */
@@ -160,6 +164,9 @@ struct sl_part {
 	pthread_mutex_t lock SL_ALIGNED(SL_CACHELINE);
 	struct sl_seg **segs;
 	uint32_t seg_cnt, seg_cap;
+	struct sl_run dead[SL_DEAD_LETTERS_KEPT]; /* dead letters, rising; a ring */
+	uint64_t dead_cnt;                        /* ever; the newest is at dead_cnt - 1 */
+	struct sl_run unsent;                     /* last stretch that went before it was sent */
 
 	/* the housekeeper */
 	uint32_t pending; /* enum sl_to_hk bits that must be tried again */

@@ -65,14 +65,18 @@ static int64_t part_bytes(struct sl_part *p)
 	return sum;
 }
 
-static void delete_first(struct sl_part *p, struct sl_seg *g)
+/* Returns how many of its records an uplink had not sent. */
+static uint64_t delete_first(struct sl_part *p, struct sl_seg *g)
 {
 	pthread_mutex_lock(&p->lock);
 	SL_ASSERT(p->segs[0] == g && p->seg_cnt > 1);
+	int64_t next = p->segs[1]->base;
+	pthread_mutex_unlock(&p->lock);
+	/* log start may lie in the next one already: DeleteRecords */
+	uint64_t unsent = sl_part_start_move(p, next);
+	pthread_mutex_lock(&p->lock);
 	memmove(p->segs, p->segs + 1, (p->seg_cnt - 1) * sizeof(struct sl_seg *));
 	p->seg_cnt--;
-	if (p->segs[0]->base > sl_part_start(p)) /* else it lies in that segment: DeleteRecords */
-		atomic_store_explicit(&p->pub.log_start, p->segs[0]->base, memory_order_release);
 	bool busy = g->refs > 0;
 	sl_seg_flag(g, SL_SEG_DEAD);
 	pthread_mutex_unlock(&p->lock);
@@ -83,6 +87,7 @@ static void delete_first(struct sl_part *p, struct sl_seg *g)
 	pthread_mutex_unlock(&p->lock);
 	if (mine)
 		sl_seg_free(g);
+	return unsent;
 }
 
 static void ask_roll(struct sl_part *p)
@@ -93,14 +98,27 @@ static void ask_roll(struct sl_part *p)
 		sl_hk_tell(p, SL_WR_ROLL);
 }
 
+/* What goes as it should is of interest to nobody; what goes before the centre has it, is. */
+static void say_deleted(struct sl_part *p, int64_t base, const char *why, uint64_t unsent)
+{
+	if (unsent)
+		sl_log_limited(&p->store->hk.unsent_lines, SL_LOG_WARN, "storage",
+			       "%s: segment %" PRId64 " deleted by %s: %" PRIu64
+			       " of its records were not sent to the centre yet",
+			       p->dir, base, why, unsent);
+	else
+		sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir,
+		       base, why);
+}
+
 /* ---- by time and size ---------------------------------------------------------------------- */
 
 static void count_expired(struct sl_part *p, struct sl_seg *g, const char *why)
 {
-	sl_log(SL_LOG_DEBUG, "storage", "%s: segment %" PRId64 " deleted by %s", p->dir, g->base,
-	       why);
+	int64_t base = g->base;
+
 	atomic_fetch_add(&p->store->expired_segments, 1);
-	delete_first(p, g);
+	say_deleted(p, base, why, delete_first(p, g));
 }
 
 void sl_retention_below_start(struct sl_part *p)
@@ -119,9 +137,10 @@ static int expire(struct sl_part *p, void *arg)
 {
 	struct sl_topic_cfg cfg;
 	struct sl_seg *g;
-	int64_t now = *(int64_t *)arg, bytes = part_bytes(p);
+	int64_t now = *(int64_t *)arg;
 
-	sl_retention_below_start(p);
+	sl_retention_below_start(p); /* what goes by that does not count below */
+	int64_t bytes = part_bytes(p);
 	if (p->pub.topic->internal)
 		return 0;
 	sl_topic_cfg_get(p->pub.topic, &cfg);
@@ -149,11 +168,18 @@ static int expire(struct sl_part *p, void *arg)
 struct oldest {
 	struct sl_part *part;
 	struct sl_seg *seg;
-	int64_t ts;
+	int64_t order;
 	uint32_t largest; /* active segment, if none can go */
 	unsigned asked;
 	bool coming; /* rolled, and soon finished */
 };
+
+/* What goes first: the smallest. The seam for policies, which know the partition, what of the
+ * segment was forwarded, and the topic's settings. */
+static int64_t eviction_order(SL_UNUSED const struct sl_part *p, const struct sl_seg *g)
+{
+	return segment_ts(g);
+}
 
 static int find_oldest(struct sl_part *p, void *arg)
 {
@@ -167,10 +193,10 @@ static int find_oldest(struct sl_part *p, void *arg)
 	pthread_mutex_lock(&p->lock);
 	o->coming = o->coming || (p->seg_cnt && p->segs[0] != active && !g);
 	pthread_mutex_unlock(&p->lock);
-	if (g && (!o->seg || segment_ts(g) < o->ts)) {
+	if (g && (!o->seg || eviction_order(p, g) < o->order)) {
 		o->part = p;
 		o->seg = g;
-		o->ts = segment_ts(g);
+		o->order = eviction_order(p, g);
 	}
 	o->largest = SL_MAX(o->largest, size);
 	return 0;
@@ -189,6 +215,17 @@ static int ask_larger(struct sl_part *p, void *arg)
 	return 0;
 }
 
+static void evict(struct sl_part *p, struct sl_seg *g)
+{
+	struct sl_store *s = p->store;
+	int64_t base = g->base, from = SL_MAX(base, sl_part_start(p)); /* DeleteRecords had more */
+
+	atomic_fetch_add(&s->evicted_bytes, sl_seg_size(g));
+	atomic_fetch_add(&s->evicted_records, (uint64_t)SL_MAX(g->end - from, (int64_t)0));
+	atomic_fetch_add(&s->evicted_segments, 1);
+	say_deleted(p, base, "the byte budget", delete_first(p, g));
+}
+
 int sl_retention_evict(struct sl_store *s)
 {
 	struct oldest o = {0};
@@ -196,13 +233,7 @@ int sl_retention_evict(struct sl_store *s)
 	pthread_rwlock_rdlock(&s->topics_lock);
 	sl_store_each_part(s, find_oldest, &o);
 	if (o.seg) {
-		atomic_fetch_add(&s->evicted_bytes, sl_seg_size(o.seg));
-		atomic_fetch_add(&s->evicted_records, (uint64_t)(o.seg->end - o.seg->base));
-		atomic_fetch_add(&s->evicted_segments, 1);
-		sl_log(SL_LOG_DEBUG, "storage",
-		       "%s: segment %" PRId64 " evicted by the byte budget", o.part->dir,
-		       o.seg->base);
-		delete_first(o.part, o.seg);
+		evict(o.part, o.seg);
 	} else if (o.largest && !o.coming) {
 		sl_store_each_part(s, ask_larger, &o);
 	}

@@ -315,6 +315,7 @@ int sl_store_open(const struct sl_store_cfg *cfg, struct sl_store **ret_store,
 		s->hk.waker.efd = -1;
 		s->hk.full_lines = (struct sl_log_limit)SL_LOG_LIMIT(8, 60000);
 		s->hk.failed_lines = (struct sl_log_limit)SL_LOG_LIMIT(8, 60000);
+		s->hk.unsent_lines = (struct sl_log_limit)SL_LOG_LIMIT(8, 60000);
 		atomic_init(&s->direct, true);
 		pthread_rwlock_init(&s->topics_lock, NULL);
 		pthread_mutex_init(&s->create_lock, NULL);
@@ -458,6 +459,7 @@ void sl_store_stats(struct sl_store *s, struct sl_store_stats *st)
 	st->evicted_records = atomic_load(&s->evicted_records);
 	st->evicted_segments = atomic_load(&s->evicted_segments);
 	st->expired_segments = atomic_load(&s->expired_segments);
+	st->deleted_unsent = atomic_load(&s->deleted_unsent);
 	for (unsigned i = 0; i < s->cfg.writers; i++) {
 		const struct sl_store_writer *w = &s->writer[i];
 		st->writes += atomic_load(&w->writes);

@@ -161,6 +161,7 @@ struct sl_hk {
 	struct sl_stock stock[SL_STOCK_MAX];
 	unsigned stock_cnt;
 	struct sl_log_limit full_lines, failed_lines; /* a full disk must not fill a log */
+	struct sl_log_limit unsent_lines;             /* nor a long outage */
 	uint64_t stuck_seen;
 };
 
@@ -203,11 +204,14 @@ struct sl_store {
 
 	struct sl_hk hk;
 	_Atomic(struct sl_waker *) waker[SL_STORE_WAKERS_MAX];
+	_Atomic bool link;         /* the centre can be reached: the uplink says so */
+	_Atomic uint64_t forwards; /* times that a forwarded offset moved */
 
 	/* statistics */
 	_Atomic int64_t log_bytes; /* disk space of segments, spares and stock */
 	_Atomic uint64_t budget;
 	_Atomic uint64_t evicted_bytes, evicted_records, evicted_segments, expired_segments;
+	_Atomic uint64_t deleted_unsent;
 	_Atomic uint64_t tail_hits, tail_misses;
 	_Atomic bool disk_full;
 };
@@ -280,6 +284,9 @@ int sl_hk_call(struct sl_store *s, struct sl_hk_job *job);
 void sl_hk_jobs(struct sl_store *s, uint64_t now); /* housekeeper */
 int sl_job_delete(struct sl_store *s, struct sl_hk_job *job);
 int sl_job_delete_records(struct sl_store *s, struct sl_hk_job *job, uint64_t now);
+/* forward.c: log start moves up to `to` (not below where it is); returns how many of the records
+ * that go by it the uplink had not sent, counted. Housekeeper. */
+uint64_t sl_part_start_move(struct sl_part *p, int64_t to);
 /* retention.c */
 void sl_retention_run(struct sl_store *s);
 /* Deletes the segments below log start, and has the active one rolled if all of it is. */

@@ -30,7 +30,7 @@
 #include "platform/record/frame.h"
 #include "store_int.h"
 
-#define TU_ALL_SET   ((1u << 11) - 1)
+#define TU_ALL_SET   ((1u << 12) - 1)
 #define TU_BATCH_CAP (SL_BATCH_MAX_BYTES + 4096)
 
 struct tu {

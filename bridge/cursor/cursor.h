@@ -18,11 +18,14 @@
 #define SL_CURSOR_READ_BYTES  (1u << 20) /* read at once; grows for a larger batch, up to */
 #define SL_CURSOR_READ_MAX    SL_BATCH_MAX_BYTES
 #define SL_CURSOR_RECORDS_MAX (64u << 20) /* of one batch, decompressed */
+#define SL_CURSOR_HDRS_MAX    65536       /* of one record: one with more comes without them */
 
 struct sl_cursor_mem { /* embedded; init/fini only */
 	uint8_t *buf;
 	uint32_t cap;
 	struct sl_scratch scratch;
+	struct sl_hdr *hdr; /* of a record with more than SL_FRAME_HDRS_MAX */
+	uint32_t hdr_cap;
 	const struct sl_cursor *owner; /* whose bytes these are */
 };
 SL_MUST_CHECK int sl_cursor_mem_init(struct sl_cursor_mem *m); /* -ENOMEM */
@@ -34,7 +37,7 @@ struct sl_cursor { /* visible to be embedded */
 	int64_t offset; /* of the next record */
 	bool synced;    /* stay below the synced offset, not the high watermark */
 	/* private */
-	uint32_t pos, len, batch_end;
+	uint32_t pos, len, start, batch_end; /* in mem->buf: here, of what was read, this batch */
 	int64_t base;
 	bool walking;
 	struct sl_record_walk walk;
@@ -43,6 +46,11 @@ struct sl_cursor { /* visible to be embedded */
 /* The caller holds a reference to the topic for as long as the cursor is used. */
 void sl_cursor_init(struct sl_cursor *c, struct sl_cursor_mem *m, struct sl_part *p, int64_t offset,
 		    bool synced);
+/* More of what was read is left: the next record costs no read, if no other cursor reads first. */
+SL_INLINE bool sl_cursor_held(const struct sl_cursor *c)
+{
+	return c->mem->owner == c && (c->walking || c->pos < c->len);
+}
 /* Goes there; what was read is dropped if it does not hold that offset. */
 void sl_cursor_seek(struct sl_cursor *c, int64_t offset);
 
@@ -51,7 +59,9 @@ struct sl_cursor_rec { /* borrowed until the next call with the same memory */
 	int32_t leader_epoch; /* of its batch */
 	uint32_t bytes;       /* of key, value and headers, for budgets */
 	struct sl_record rec;
-	const struct sl_hdr *hdr; /* all of rec.hdr_cnt, also beyond SL_FRAME_HDRS_MAX */
+	/* all of rec.hdr_cnt, also beyond SL_FRAME_HDRS_MAX; NULL beyond SL_CURSOR_HDRS_MAX. May
+	 * point into this struct: good where it was given, not in a copy */
+	const struct sl_hdr *hdr;
 };
 
 /*

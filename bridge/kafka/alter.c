@@ -239,11 +239,13 @@ static void changed_layers(struct alter *a, const struct resource *x, const stru
 {
 	struct sl_kr in = x->settings;
 	uint32_t n = change_cnt(a, &in);
+	struct sl_topic_layers was;
 
 	if (t)
 		sl_topic_layers_get(t, layers);
 	else
 		sl_ktopic_base(a->r->server, x->name, layers);
+	was = *layers;
 	if (a->cfg->replace)
 		layers->own_set = 0;
 	for (uint32_t i = 0; i < n && !e->code; i++) {
@@ -251,7 +253,7 @@ static void changed_layers(struct alter *a, const struct resource *x, const stru
 		change_one(a, &c, layers, e);
 	}
 	if (!e->code)
-		sl_ktopic_settings_fit(layers, e);
+		sl_ktopic_settings_fit(a->r->server, x->name, &was, layers, e);
 }
 
 static void alter_topic(struct alter *a, const struct resource *x, struct sl_kadmin_err *e)

@@ -25,6 +25,7 @@ struct create { /* the request */
 };
 
 struct wish { /* one topic of it */
+	struct sl_slice name;
 	int32_t parts;
 	int16_t replication;
 	uint32_t assigned;
@@ -155,7 +156,7 @@ static void read_configs(struct create *c, struct sl_kr *in, struct wish *x,
 			sl_ktopic_setting_put(c->r->server, key, value, &x->layers, e);
 	}
 	if (!e->code)
-		sl_ktopic_settings_fit(&x->layers, e);
+		sl_ktopic_settings_fit(c->r->server, x->name, NULL, &x->layers, e);
 }
 
 /* Numbers of partitions and replicas without an assignment. */
@@ -310,7 +311,7 @@ static void create_one(struct create *c, struct item *it)
 {
 	struct sl_kadmin_err e = {0};
 	struct sl_topic *t = NULL;
-	struct wish x = {0};
+	struct wish x = {.name = it->name};
 
 	if (c->timeout_ms <= 0) /* it is over already: so says Kafka, and makes nothing */
 		sl_kadmin_err(&e, SL_KERR_REQUEST_TIMED_OUT, NULL);

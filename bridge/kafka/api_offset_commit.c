@@ -145,24 +145,12 @@ static int walk(struct sl_kreq *r, struct sl_kr in, struct commit *c,
 
 /* ---- what goes into the log ------------------------------------------------------------------ */
 
-static int16_t check_part(const struct sl_kgroups *ks, struct sl_topic *t,
-			  const struct sl_offset *v)
-{
-	struct sl_part *p = t ? sl_topic_part(t, v->partition) : NULL;
-
-	if (!p || sl_part_state(p) == SL_PART_DELETED)
-		return SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (v->metadata.len > ks->cfg.metadata_max)
-		return SL_KERR_OFFSET_METADATA_TOO_LARGE;
-	return 0;
-}
-
 static void check_only(struct commit *c, struct sl_topic *t, struct part *x, struct sl_offset *v)
 {
 	const struct sl_kgroups *ks = c->wait.req->server->groups;
 
 	x->index = v->partition;
-	x->err = check_part(ks, t, v);
+	x->err = sl_kgroups_check_commit(ks, t, v->partition, v->metadata.len);
 	if (x->err)
 		return;
 	c->good++;
@@ -196,14 +184,7 @@ static int16_t admit(struct sl_kgroups *ks, struct commit *c)
 		if (err)
 			return err;
 	}
-	/* the one error of a commit that clients take as final and tell their user */
-	if ((uint64_t)ks->offsets.cnt + ks->new_offsets + c->fresh > ks->offsets.max) {
-		ks->env.refused++;
-		return SL_KERR_INVALID_COMMIT_OFFSET_SIZE;
-	}
-	if (!c->kg)
-		c->kg = sl_kgroups_get(ks, c->group);
-	return c->kg ? 0 : SL_KERR_INVALID_COMMIT_OFFSET_SIZE;
+	return sl_kgroups_admit_offsets(ks, &c->kg, c->group, c->fresh);
 }
 
 static int commit_new(struct sl_kreq *r, struct commit **ret)

@@ -135,6 +135,8 @@ static void look_up(struct sl_kproduce *p)
 				x->err = SL_KERR_INVALID_TOPIC_EXCEPTION;
 			else if (!x->part)
 				x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
+			else if (p->acks == -1 && tp->cfg.acks_central)
+				x->central = sl_kproduce_central_ok(x);
 		}
 	}
 }

@@ -365,6 +365,11 @@ const char *sl_kconn_peer(const struct sl_kconn *c)
 	return c->cfg.peer;
 }
 
+bool sl_kconn_closed(const struct sl_kconn *c)
+{
+	return c->closed;
+}
+
 struct sl_korder *sl_kconn_order(struct sl_kconn *c)
 {
 	return &c->order;

@@ -69,6 +69,7 @@ void sl_kconn_tick(struct sl_kconn *c);
 
 const char *sl_kconn_local(const struct sl_kconn *c, uint16_t *ret_port);
 const char *sl_kconn_peer(const struct sl_kconn *c);
+bool sl_kconn_closed(const struct sl_kconn *c); /* the peer has left: nobody reads answers */
 struct sl_korder *sl_kconn_order(struct sl_kconn *c);
 /* The order's injecting has ended: frees the connection if only that had kept it. */
 void sl_kconn_order_idle(struct sl_korder *order);

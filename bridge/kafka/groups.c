@@ -212,6 +212,31 @@ void sl_kgroups_write(struct sl_kgroups *ks, struct sl_kgroup *kg, struct sl_glo
 	sl_glog_submit(&ks->log, kg->partition, w);
 }
 
+int16_t sl_kgroups_check_commit(const struct sl_kgroups *ks, const struct sl_topic *t,
+				int32_t partition, uint32_t metadata_len)
+{
+	const struct sl_part *p = t ? sl_topic_part(t, partition) : NULL;
+
+	if (!p || sl_part_state(p) == SL_PART_DELETED)
+		return SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (metadata_len > ks->cfg.metadata_max)
+		return SL_KERR_OFFSET_METADATA_TOO_LARGE;
+	return 0;
+}
+
+int16_t sl_kgroups_admit_offsets(struct sl_kgroups *ks, struct sl_kgroup **kg, struct sl_slice id,
+				 uint32_t fresh)
+{
+	/* the one error of a commit that clients take as final and tell their user */
+	if ((uint64_t)ks->offsets.cnt + ks->new_offsets + fresh > ks->offsets.max) {
+		ks->env.refused++;
+		return SL_KERR_INVALID_COMMIT_OFFSET_SIZE;
+	}
+	if (!*kg)
+		*kg = sl_kgroups_get(ks, id);
+	return *kg ? 0 : SL_KERR_INVALID_COMMIT_OFFSET_SIZE;
+}
+
 void sl_kgroup_put_tombstone(struct sl_gbatch *b, const struct sl_kgroup *kg,
 			     const struct sl_offset *x, int64_t now_ms)
 {

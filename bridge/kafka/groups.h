@@ -142,6 +142,17 @@ void sl_kgroups_answer(struct sl_kgroups *ks, struct sl_kgroup_wait *w);
  * write is the caller's until then; its `err` is a Kafka error code of a group request.
  */
 void sl_kgroups_write(struct sl_kgroups *ks, struct sl_kgroup *kg, struct sl_glog_write *w);
+/*
+ * May an offset of this partition be committed at all? `t` NULL: unknown topic. An error code.
+ */
+int16_t sl_kgroups_check_commit(const struct sl_kgroups *ks, const struct sl_topic *t,
+				int32_t partition, uint32_t metadata_len);
+/*
+ * Is there room for `fresh` offsets more? Makes the group if there is none (*kg NULL; which only
+ * those without a generation may commit for). 0, or an error code.
+ */
+int16_t sl_kgroups_admit_offsets(struct sl_kgroups *ks, struct sl_kgroup **kg, struct sl_slice id,
+				 uint32_t fresh);
 /* Adds a tombstone of the offset, of the group. */
 void sl_kgroup_put_tombstone(struct sl_gbatch *b, const struct sl_kgroup *kg,
 			     const struct sl_offset *x, int64_t now_ms);

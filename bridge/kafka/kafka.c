@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "groups.h"
+#include "inside.h"
 #include "platform/base/clock.h"
 #include "sock.h"
 
@@ -31,6 +31,7 @@ struct sl_kafka {
 	struct sl_loop *loop;
 	struct sl_kserver server;
 	struct sl_ksocks socks;
+	struct sl_kinside inside;
 	struct sl_loop_fd waker;
 	struct sl_timer tick, stop_timer;
 	unsigned listener_cnt;
@@ -102,6 +103,7 @@ static void check_stopped(struct sl_kafka *k)
 		return;
 	sl_kfetch_give_up(&k->server);
 	sl_kgroups_give_up(k->server.groups, k->stopping_hard);
+	sl_kproduce_give_up_central(&k->server); /* the uplink has been stopped before us */
 	if (k->stopping_hard)
 		sl_kproduce_give_up(&k->server);
 	if (!sl_kserver_quiet(&k->server))
@@ -118,6 +120,7 @@ static uint64_t prepare(void *arg)
 
 	for (int i = 0; i < FLUSH_ROUNDS && more; i++) {
 		more = sl_kserver_prepare(&k->server);
+		more |= sl_kinside_turn(&k->inside);
 		more |= sl_ksocks_flush(&k->socks); /* sending may start what waited for it */
 	}
 	check_stopped(k);
@@ -168,6 +171,7 @@ static void stop_soft(void *arg)
 	for (unsigned i = 0; i < k->listener_cnt; i++)
 		sl_tcp_listener_close(&k->listener[i]);
 	k->stopping = true;
+	sl_kinside_close(&k->inside);
 	sl_ksocks_stop_input(&k->socks);
 	k->stop_timer.fn = stop_hard;
 	k->stop_timer.arg = k;
@@ -289,6 +293,7 @@ int sl_kafka_new(const struct sl_kafka_cfg *cfg, struct sl_kafka **ret_kafka, ch
 	k->socks.server = &k->server;
 	k->socks.max = cfg->config->kafka.max_connections;
 	sl_ksocks_init(&k->socks);
+	sl_kinside_init(&k->inside, &k->server, k->loop);
 	*ret_kafka = k;
 	return 0;
 
@@ -359,6 +364,28 @@ uint16_t sl_kafka_port(const struct sl_kafka *k, unsigned i)
 	return i < k->listener_cnt ? k->listener[i].port : 0;
 }
 
+/* ---- committed offsets for the inside -------------------------------------------------------- */
+
+static int offsets_fetch(void *arg, const char *group, const char *topic, int32_t partition,
+			 int64_t *ret_offset)
+{
+	struct sl_kafka *k = arg;
+	return sl_kinside_fetch(&k->inside, group, topic, partition, ret_offset);
+}
+
+static int offsets_commit(void *arg, const char *group, const char *topic, int32_t partition,
+			  int64_t offset, const char *metadata)
+{
+	struct sl_kafka *k = arg;
+	return sl_kinside_commit(&k->inside, group, topic, partition, offset, metadata);
+}
+
+const struct sl_offsets_ops *sl_kafka_offsets_ops(void)
+{
+	static const struct sl_offsets_ops ops = {.fetch = offsets_fetch, .commit = offsets_commit};
+	return &ops;
+}
+
 void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats)
 {
 	struct sl_kcounters *c = &k->server.counters;
@@ -376,6 +403,7 @@ void sl_kafka_stats(struct sl_kafka *k, struct sl_kafka_stats *ret_stats)
 		.produce_records = GET(produce_records),
 		.produce_errors = GET(produce_errors),
 		.admin_errors = GET(admin_errors),
+		.central_refused = GET(central_refused),
 		.fetch_bytes = GET(fetch_bytes),
 		.fetch_from_disk = GET(fetch_from_disk),
 	};

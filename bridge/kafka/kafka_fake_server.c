@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake_store.h"
+#include "bridge/fake/fake_store.h"
 #include "kafka.h"
 #include "platform/base/clock.h"
 #include "platform/base/log.h"

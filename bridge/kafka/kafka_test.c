@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "codec.h"
-#include "fake_store.h"
+#include "bridge/fake/fake_store.h"
 #include "platform/base/clock.h"
 #include "platform/record/frame.h"
 

@@ -1,85 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "produce.h"
 
-/* ---- waiting for synced
- * ---------------------------------------------------------------------------- */
-
-/* False: at least one part still waits. */
-static bool is_synced(struct sl_kproduce *p)
-{
-	for (uint32_t i = 0; i < p->part_cnt; i++) {
-		struct sl_kproduce_part *x = &p->parts[i];
-		if (x->err || sl_part_synced(x->part) >= x->base_offset + x->check.records)
-			continue;
-		enum sl_part_state st = sl_part_state(x->part);
-		if (st == SL_PART_FAILED)
-			x->err = SL_KERR_KAFKA_STORAGE_ERROR;
-		else if (st == SL_PART_DELETED)
-			x->err = SL_KERR_UNKNOWN_TOPIC_OR_PARTITION;
-		else
-			return false;
-	}
-	return true;
-}
-
-static void stop_waiting(struct sl_kproduce *p)
-{
-	struct sl_kserver *s = p->req->server;
-	TAILQ_REMOVE(&s->wait_sync, p, sync_link);
-	sl_timer_cancel(s->cfg.timers, &p->timer);
-}
-
-static void timed_out(void *arg)
-{
-	struct sl_kproduce *p = arg;
-
-	stop_waiting(p);
-	for (uint32_t i = 0; i < p->part_cnt; i++) {
-		struct sl_kproduce_part *x = &p->parts[i];
-		if (!x->err && sl_part_synced(x->part) < x->base_offset + x->check.records)
-			x->err = SL_KERR_REQUEST_TIMED_OUT;
-	}
-	sl_kproduce_answer(p);
-}
-
-/* All appends are back. */
-static void logged(struct sl_kproduce *p)
-{
-	struct sl_kserver *s = p->req->server;
-
-	if (p->acks != -1 || is_synced(p)) {
-		sl_kproduce_answer(p);
-		return;
-	}
-	p->timer.fn = timed_out;
-	p->timer.arg = p;
-	TAILQ_INSERT_TAIL(&s->wait_sync, p, sync_link);
-	sl_timer_set(s->cfg.timers, &p->timer,
-		     sl_kserver_mono_ns(s) + (uint64_t)SL_MAX(p->timeout_ms, 0) * 1000000u);
-}
-
-void sl_kproduce_check_sync(struct sl_kserver *s)
-{
-	struct sl_kproduce *last = TAILQ_LAST(&s->wait_sync, sl_kproduce_list);
-	struct sl_kproduce *p = NULL, *next = TAILQ_FIRST(&s->wait_sync);
-
-	while (p != last) { /* an answer may start requests that are added behind `last` */
-		p = next;
-		next = TAILQ_NEXT(p, sync_link);
-		if (is_synced(p)) {
-			stop_waiting(p);
-			sl_kproduce_answer(p);
-		}
-	}
-}
-
-void sl_kproduce_give_up(struct sl_kserver *s)
-{
-	struct sl_kproduce *p;
-	while ((p = TAILQ_FIRST(&s->wait_sync)))
-		timed_out(p);
-}
-
 /* ---- injecting
  * --------------------------------------------------------------------------------------- */
 
@@ -94,7 +15,7 @@ static void came_back(struct sl_kserver *s, struct sl_kappend *ka)
 	x->base_offset = ka->a.base_offset;
 	x->log_start = ka->a.log_start;
 	if (--p->pending == 0 && p->injected)
-		logged(p);
+		sl_kproduce_logged(p);
 }
 
 static void fill_append(struct sl_kproduce_part *x)
@@ -122,7 +43,7 @@ static bool inject_parts(struct sl_kserver *s, struct sl_kproduce *p)
 {
 	for (; p->next < p->part_cnt; p->next++) {
 		struct sl_kproduce_part *x = &p->parts[p->next];
-		if (x->err)
+		if (x->err || (x->central && !sl_kproduce_central_ok(x)))
 			continue;
 		fill_append(x);
 		if (sl_kserver_inject(s, &x->append))
@@ -152,7 +73,7 @@ void sl_kproduce_inject(struct sl_kserver *s, struct sl_korder *order)
 		TAILQ_REMOVE(&order->queue, p, order_link);
 		p->injected = true;
 		if (p->pending == 0) /* all refused */
-			logged(p);
+			sl_kproduce_logged(p);
 	}
 	order->injecting = false;
 	sl_kconn_order_idle(order);

@@ -234,7 +234,12 @@ void sl_kcheck_batch(const struct sl_kcheck_in *in, uint8_t *b, uint32_t len, st
 void sl_kcheck_fini(struct sl_kcheck *c)
 {
 	free(c->record);
-	free(c->own);
 	c->record = NULL;
+	sl_kcheck_free_own(c);
+}
+
+void sl_kcheck_free_own(struct sl_kcheck *c)
+{
+	free(c->own);
 	c->own = NULL;
 }

@@ -46,6 +46,7 @@ struct sl_kcheck {
  */
 void sl_kcheck_batch(const struct sl_kcheck_in *in, uint8_t *b, uint32_t len, struct sl_kworker *w,
 		     struct sl_kcheck *ret);
-void sl_kcheck_fini(struct sl_kcheck *c); /* accepts zeroed */
+void sl_kcheck_fini(struct sl_kcheck *c);     /* accepts zeroed */
+void sl_kcheck_free_own(struct sl_kcheck *c); /* it is in the log: the bytes are not needed */
 
 #endif

@@ -7,7 +7,7 @@
 #define SL_BRIDGE_KAFKA_RIG_H
 
 #include "conn.h"
-#include "fake_store.h"
+#include "bridge/fake/fake_store.h"
 
 #define RIG_WALL_MS 1700000000000
 

@@ -70,6 +70,7 @@ int sl_kserver_init(struct sl_kserver *s, const struct sl_kserver_cfg *cfg)
 	TAILQ_INIT(&s->starved);
 	TAILQ_INIT(&s->wait_inject);
 	TAILQ_INIT(&s->wait_sync);
+	TAILQ_INIT(&s->wait_central);
 	STAILQ_INIT(&s->admin);
 	TAILQ_INIT(&s->parked);
 	TAILQ_INIT(&s->cold);
@@ -212,7 +213,7 @@ static void look(struct sl_kserver *s)
 {
 	if (s->appends_out)
 		reap(s);
-	sl_kproduce_check_sync(s);
+	sl_kproduce_check_waiting(s);
 	sl_kfetch_check_parked(s);
 }
 
@@ -244,8 +245,9 @@ bool sl_kserver_prepare(struct sl_kserver *s)
 	bool more = move(s);
 	bool waits = s->appends_awaited || s->appends_out >= SL_KSERVER_LAZY_MAX ||
 		     !TAILQ_EMPTY(&s->stalled) || !TAILQ_EMPTY(&s->starved) ||
-		     !TAILQ_EMPTY(&s->wait_sync) || !TAILQ_EMPTY(&s->parked) ||
-		     !TAILQ_EMPTY(&s->wait_inject) || sl_kgroups_waits(s->groups);
+		     !TAILQ_EMPTY(&s->wait_sync) || !TAILQ_EMPTY(&s->wait_central) ||
+		     !TAILQ_EMPTY(&s->parked) || !TAILQ_EMPTY(&s->wait_inject) ||
+		     sl_kgroups_waits(s->groups);
 
 	if (!waits) /* what comes back may let something start that is waited for */
 		return (s->appends_out && reap(s)) || more;

@@ -84,7 +84,8 @@ struct sl_kcounters { /* the network thread writes, any thread reads */
 	_Atomic uint64_t requests, request_errors;
 	_Atomic uint64_t bytes_in, bytes_out, memory;
 	_Atomic uint64_t produce_records, produce_errors, fetch_bytes, fetch_from_disk;
-	_Atomic uint64_t admin_errors; /* topics, partitions and settings refused */
+	_Atomic uint64_t admin_errors;    /* topics, partitions and settings refused */
+	_Atomic uint64_t central_refused; /* partitions of acks=all: the centre out of reach */
 };
 
 struct sl_kserver {
@@ -111,6 +112,8 @@ struct sl_kserver {
 	struct sl_kconn_list starved; /* their input waits for memory */
 	struct sl_korder_list wait_inject;
 	struct sl_kproduce_list wait_sync;
+	struct sl_kproduce_list wait_central;
+	uint64_t central_seen;          /* moves of the store when wait_central was looked at */
 	STAILQ_HEAD(, sl_kadmin) admin; /* what changes topics, oldest first: one at a time */
 	struct sl_kfetch_list parked;
 	struct sl_kfetch_list cold;     /* wait for room in the worker pool */
@@ -163,8 +166,9 @@ SL_INLINE void sl_kcount(_Atomic uint64_t *c, uint64_t n)
 /* ---- what the handlers' files offer to the turn ---------------------------------------------- */
 
 void sl_kproduce_inject(struct sl_kserver *s, struct sl_korder *order); /* those that are ready */
-void sl_kproduce_check_sync(struct sl_kserver *s);
-void sl_kproduce_give_up(struct sl_kserver *s); /* those that wait for synced time out now */
+void sl_kproduce_check_waiting(struct sl_kserver *s);
+void sl_kproduce_give_up(struct sl_kserver *s);         /* those that wait time out now */
+void sl_kproduce_give_up_central(struct sl_kserver *s); /* for a centre that is out of reach */
 void sl_kfetch_check_parked(struct sl_kserver *s);
 void sl_kfetch_continue(struct sl_kserver *s);
 void sl_kfetch_feed(struct sl_kserver *s);    /* memory was freed: the hungry try again */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "platform/base/carried.h"
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define FOREVER    "9223372036854775807"
@@ -26,7 +28,7 @@ struct row {
 	const char *name;
 	const struct fixed *fixed; /* NULL: a row of topic_cfg.h */
 	/* Kafka's broker setting has no default of its own (log.retention.ms and the like give way
-	 * to others): then there is no synonym for it */
+	 * to others), or there is no such setting: then there is no synonym for it */
 	bool no_default;
 };
 
@@ -98,6 +100,7 @@ static const struct row rows[] = {
 	    "indexes follow the size of their segment"),
 	FIX("segment.jitter.ms", "0", NULL, LONG, "segments are closed at segment.ms exactly"),
 	SET_NULL("segment.ms"),
+	SET_NULL("sluice.acks.all"), /* ours: no broker of Kafka's has a default for it */
 	FIX("unclean.leader.election.enable", "false", "unclean.leader.election.enable", BOOLEAN,
 	    NO_REPLICA),
 };
@@ -266,16 +269,34 @@ bool sl_ktopic_setting_put(const struct sl_kserver *s, struct sl_slice name, str
 	return true;
 }
 
-bool sl_ktopic_settings_fit(const struct sl_topic_layers *layers, struct sl_kadmin_err *e)
+static bool is_central(const struct sl_topic_layers *l)
+{
+	struct sl_topic_cfg cfg;
+
+	sl_topic_cfg_layer(&cfg, &l->base, &l->own, l->own_set);
+	return cfg.acks_central;
+}
+
+bool sl_ktopic_settings_fit(const struct sl_kserver *s, struct sl_slice topic,
+			    const struct sl_topic_layers *was, const struct sl_topic_layers *layers,
+			    struct sl_kadmin_err *e)
 {
 	struct sl_topic_cfg cfg;
 
 	sl_topic_cfg_layer(&cfg, &layers->base, &layers->own, layers->own_set);
-	if (cfg.max_message_bytes <= cfg.segment_bytes)
+	if (cfg.max_message_bytes > cfg.segment_bytes) {
+		sl_kadmin_err(e, SL_KERR_INVALID_CONFIG,
+			      "max.message.bytes (%" PRId32
+			      ") does not fit into segment.bytes (%" PRId64 ")",
+			      cfg.max_message_bytes, cfg.segment_bytes);
+		return false;
+	}
+	if (!cfg.acks_central || (was && is_central(was)) ||
+	    sl_uplink_carries(s->cfg.config, (const char *)topic.p, topic.len))
 		return true;
 	sl_kadmin_err(e, SL_KERR_INVALID_CONFIG,
-		      "max.message.bytes (%" PRId32 ") does not fit into segment.bytes (%" PRId64
-		      ")",
-		      cfg.max_message_bytes, cfg.segment_bytes);
+		      "Invalid value central for configuration sluice.acks.all: no uplink carries "
+		      "topic '%.*s' (uplink.topics in the gateway's config file)",
+		      SL_KSTR(topic));
 	return false;
 }

@@ -63,7 +63,13 @@ bool sl_ktopic_setting_put(const struct sl_kserver *s, struct sl_slice name, str
 			   struct sl_topic_layers *layers, struct sl_kadmin_err *e);
 /* Is it this node's id, or empty for all brokers? Else false, and e says 42. */
 bool sl_kbroker_id_ok(const struct sl_kserver *s, struct sl_slice name, struct sl_kadmin_err *e);
-/* False, and e says 40: the settings in force do not fit each other. */
-bool sl_ktopic_settings_fit(const struct sl_topic_layers *layers, struct sl_kadmin_err *e);
+/*
+ * False, and e says 40: the settings in force do not fit each other, or what `was` in force (NULL:
+ * a new topic) had no sluice.acks.all=central, and no uplink carries the topic: what became
+ * impossible since does not stand in the way of other changes.
+ */
+bool sl_ktopic_settings_fit(const struct sl_kserver *s, struct sl_slice topic,
+			    const struct sl_topic_layers *was, const struct sl_topic_layers *layers,
+			    struct sl_kadmin_err *e);
 
 #endif

@@ -102,6 +102,7 @@ public class GenAdmin extends Gen {
         fix("segment.index.bytes", "10485760", INT, "log.index.size.max.bytes");
         fix("segment.jitter.ms", "0", LONG, "");
         set("segment.ms", "604800000", LONG, "");
+        set("sluice.acks.all", "synced", STRING, "");
         fix("unclean.leader.election.enable", "false", BOOLEAN, "unclean.leader.election.enable");
     }
 

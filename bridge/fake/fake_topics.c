@@ -16,6 +16,7 @@ static struct sl_part *part_new(struct sl_topic *t, int32_t id)
 	memset(p, 0, size);
 	p->pub.topic = t;
 	p->pub.id = id;
+	atomic_init(&p->pub.forwarded, -1);
 	p->store = t->store;
 	p->epoch_cnt = 1; /* epoch 0 from offset 0 */
 	return p;

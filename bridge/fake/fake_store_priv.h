@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_store_priv.h - the inside of the store in memory, for fake_store.c and fake_topics.c only.
  */
-#ifndef SL_BRIDGE_KAFKA_FAKE_STORE_PRIV_H
-#define SL_BRIDGE_KAFKA_FAKE_STORE_PRIV_H
+#ifndef SL_BRIDGE_FAKE_STORE_PRIV_H
+#define SL_BRIDGE_FAKE_STORE_PRIV_H
 
 #include <pthread.h>
 
@@ -12,6 +12,7 @@
 #define FAKE_DEDUP      5
 #define FAKE_TOPICS_MAX 64
 #define FAKE_EPOCHS_MAX 16
+#define FAKE_DEAD_MAX   64
 
 struct batch {
 	uint8_t *bytes;
@@ -36,11 +37,15 @@ struct sl_part {
 	size_t batch_cnt, batch_cap;
 	struct producer *producer;
 	size_t producer_cnt;
+	int64_t bad_from, bad_to; /* offsets that cannot be read */
 	unsigned epoch_cnt;
 	struct {
 		int32_t epoch;
 		int64_t start;
 	} epoch[FAKE_EPOCHS_MAX]; /* oldest first */
+	int64_t dead[FAKE_DEAD_MAX];
+	size_t dead_cnt;
+	int64_t unsent_from, unsent_to;
 };
 
 struct sl_topic {
@@ -83,6 +88,8 @@ struct sl_store {
 	_Atomic uint64_t generation;
 	_Atomic unsigned alive; /* topics that somebody refers to */
 	struct sl_waker *waker[SL_STORE_WAKERS_MAX];
+	_Atomic bool link;
+	_Atomic uint64_t forwards;
 	struct sl_dataplane dp;
 	int64_t next_pid;
 };

@@ -37,6 +37,14 @@ struct fake_cfg *fake_store_cfg(struct sl_store *s)
 	return &s->cfg;
 }
 
+void fake_store_fail(struct sl_store *s, int append_err, int create_err)
+{
+	pthread_mutex_lock(&s->lock);
+	s->cfg.append_err = append_err;
+	s->cfg.create_err = create_err;
+	pthread_mutex_unlock(&s->lock);
+}
+
 struct sl_dataplane *fake_store_dataplane(struct sl_store *s)
 {
 	return &s->dp;
@@ -121,11 +129,39 @@ static int check_sequence(struct sl_part *p, struct sl_append *a)
 	return 0;
 }
 
-static int append(struct sl_part *p, struct sl_append *a)
+static int64_t put(struct sl_part *p, const uint8_t *batch, uint32_t len, int64_t offsets)
 {
 	int64_t end = sl_part_end(p);
-	struct batch b = {.len = a->len, .base = end, .last = end + a->records - 1};
+	struct batch b = {.len = len, .base = end, .last = end + offsets - 1};
 
+	b.bytes = malloc(len);
+	if (p->batch_cnt == p->batch_cap) {
+		p->batch_cap = p->batch_cap ? p->batch_cap * 2 : 16;
+		p->batch = realloc(p->batch, p->batch_cap * sizeof(*p->batch));
+	}
+	SL_ASSERT(b.bytes && p->batch);
+	memcpy(b.bytes, batch, len);
+	sl_batch_set_base_offset(b.bytes, end);
+	sl_batch_set_leader_epoch(b.bytes, p->pub.leader_epoch);
+	p->batch[p->batch_cnt++] = b;
+	atomic_fetch_add(&p->pub.end_bytes, len);
+	atomic_fetch_add(&p->pub.size_bytes, len);
+	atomic_store(&p->pub.log_end, b.last + 1);
+	if (p->store->cfg.auto_sync)
+		atomic_store(&p->pub.synced, b.last + 1);
+	return end;
+}
+
+void fake_store_put(struct sl_part *p, const uint8_t *batch, uint32_t len, int64_t offsets)
+{
+	pthread_mutex_lock(&p->store->lock);
+	put(p, batch, len, offsets);
+	fake_store_ring(p->store);
+	pthread_mutex_unlock(&p->store->lock);
+}
+
+static int append(struct sl_part *p, struct sl_append *a)
+{
 	a->log_start = sl_part_start(p);
 	if (sl_part_state(p) == SL_PART_DELETED)
 		return -ENOENT;
@@ -136,22 +172,7 @@ static int append(struct sl_part *p, struct sl_append *a)
 		if (rc)
 			return rc;
 	}
-	b.bytes = malloc(a->len);
-	if (p->batch_cnt == p->batch_cap) {
-		p->batch_cap = p->batch_cap ? p->batch_cap * 2 : 16;
-		p->batch = realloc(p->batch, p->batch_cap * sizeof(*p->batch));
-	}
-	SL_ASSERT(b.bytes && p->batch);
-	memcpy(b.bytes, a->batch, a->len);
-	sl_batch_set_base_offset(b.bytes, end);
-	sl_batch_set_leader_epoch(b.bytes, p->pub.leader_epoch);
-	p->batch[p->batch_cnt++] = b;
-	a->base_offset = end;
-	atomic_fetch_add(&p->pub.end_bytes, a->len);
-	atomic_fetch_add(&p->pub.size_bytes, a->len);
-	atomic_store(&p->pub.log_end, b.last + 1);
-	if (p->store->cfg.auto_sync)
-		atomic_store(&p->pub.synced, b.last + 1);
+	a->base_offset = put(p, a->batch, a->len, a->records);
 	return 0;
 }
 
@@ -235,6 +256,12 @@ void fake_store_set_state(struct sl_store *s, struct sl_part *p, enum sl_part_st
 	fake_store_ring(s);
 }
 
+void fake_store_set_damage(struct sl_part *p, int64_t from, int64_t to)
+{
+	p->bad_from = from;
+	p->bad_to = to;
+}
+
 void fake_store_set_start(struct sl_part *p, int64_t log_start)
 {
 	atomic_store(&p->pub.log_start, log_start);
@@ -309,8 +336,14 @@ static int read_locked(struct sl_part *p, struct sl_read *rd)
 		return -ENOENT;
 	if (rd->offset < sl_part_start(p) || rd->offset > sl_part_end(p))
 		return -ERANGE;
+	if (rd->offset >= p->bad_from && rd->offset < p->bad_to) {
+		rd->next_offset = p->bad_to;
+		return -EILSEQ;
+	}
 	for (size_t i = find_batch(p, rd->offset); i < p->batch_cnt; i++) {
 		const struct batch *b = &p->batch[i];
+		if (b->base < p->bad_to && b->last >= p->bad_from)
+			break; /* what is good first */
 		rc = take_batch(rd, b);
 		if (rc <= 0)
 			break;
