@@ -20,7 +20,7 @@ import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 PARALLEL = ("unit", "fuzz")
-SERIAL = ("net", "storage", "kafka", "crash", "lab")
+SERIAL = ("net", "storage", "kafka", "mqtt", "uplink", "crash", "lab")
 BAD = ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT", "UNEXPECTEDPASS")
 
 

@@ -17,7 +17,8 @@
 	X(ts_after_max_ms)                                                                         \
 	X(ts_type)                                                                                 \
 	X(compression)                                                                             \
-	X(compact)
+	X(compact)                                                                                 \
+	X(acks_central)
 
 static void config_and_store_agree(void **state)
 {

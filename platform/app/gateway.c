@@ -2,14 +2,13 @@
 #include "gateway.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform/base/clock.h"
 #include "platform/base/log.h"
-#include "platform/base/topic_cfg.h"
 #include "platform/config/config.h"
+#include "topics.h"
 
 #define NODE_ID          1
 #define CHECKPOINT_EVERY 10 /* housekeeping turns */
@@ -140,119 +139,6 @@ static int open_store(struct sl_gateway *g, char *err, size_t errlen)
 	return 0;
 }
 
-/* What the file says of a topic: its entry, or the defaults of all topics. */
-static const struct sl_cfg_topic *topic_entry(const struct sl_config *c, const char *name)
-{
-	for (uint32_t i = 0; i < c->topic_cnt; i++)
-		if (!strcmp(c->topic[i].name, name))
-			return &c->topic[i];
-	return NULL;
-}
-
-/* A setting that the file names and an admin set otherwise: the admin's is in force. */
-static void log_overridden(const struct sl_topic *t, const struct sl_cfg_topic *entry)
-{
-	struct sl_topic_layers l;
-	uint32_t cnt;
-	const struct sl_topic_setting *row = sl_topic_settings(&cnt);
-
-	sl_topic_layers_get(t, &l);
-	for (uint32_t i = 0; i < cnt; i++) {
-		char own[SL_TOPIC_SETTING_TEXT], file[SL_TOPIC_SETTING_TEXT];
-		if (!(l.own_set & entry->set & sl_topic_setting_bit(i)))
-			continue;
-		sl_topic_setting_text(&l.own, &row[i], own);
-		sl_topic_setting_text(&entry->cfg, &row[i], file);
-		if (strcmp(own, file))
-			sl_log(SL_LOG_INFO, "app",
-			       "topic %s: %s is %s, set through the Kafka port; the config's %s "
-			       "is not in force",
-			       entry->name, row[i].name, own, file);
-	}
-}
-
-/* Never fewer than there are: a key would change its partition for nothing. */
-static int match_partitions(struct sl_gateway *g, struct sl_topic *t, uint32_t want)
-{
-	uint32_t have = sl_topic_partitions(t);
-
-	if (want > have) {
-		sl_log(SL_LOG_INFO, "app", "topic %s grows from %u to %u partitions",
-		       sl_topic_name(t), have, want);
-		return sl_store_partitions_add(g->store, t, want);
-	}
-	if (want < have)
-		sl_log(SL_LOG_INFO, "app",
-		       "topic %s has %u partitions, the config says %u: left as it is",
-		       sl_topic_name(t), have, want);
-	return 0;
-}
-
-static int settle_topic(struct sl_gateway *g, struct sl_topic *t)
-{
-	const struct sl_config *c = g->config;
-	const struct sl_cfg_topic *entry = topic_entry(c, sl_topic_name(t));
-	int rc = sl_topic_base_set(t, entry ? &entry->cfg : &c->kafka.topic_defaults,
-				   entry ? entry->set : 0);
-
-	if (rc || !entry)
-		return rc;
-	log_overridden(t, entry);
-	return match_partitions(g, t, entry->partitions);
-}
-
-struct topics {
-	struct sl_topic *t[SL_STORE_TOPICS_MAX];
-	uint32_t cnt;
-};
-
-static int collect(struct sl_topic *t, void *arg)
-{
-	struct topics *all = arg;
-
-	all->t[all->cnt++] = sl_topic_ref(t);
-	return all->cnt == SL_STORE_TOPICS_MAX;
-}
-
-/* Topics of earlier runs: what the file says now is under what was set through the Kafka port. */
-static int settle_topics(struct sl_gateway *g, char *err, size_t errlen)
-{
-	struct topics *all = calloc(1, sizeof(*all));
-	int rc = all ? 0 : -ENOMEM;
-
-	if (all)
-		sl_store_topics(g->store, collect, all);
-	for (uint32_t i = 0; all && i < all->cnt; i++) {
-		if (!rc) {
-			rc = settle_topic(g, all->t[i]);
-			if (rc)
-				snprintf(err, errlen, "topic %s: %s", sl_topic_name(all->t[i]),
-					 strerror(-rc));
-		}
-		sl_topic_put(all->t[i]);
-	}
-	free(all);
-	return rc;
-}
-
-/* The config's topics; those that only a listener names are among them. */
-static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
-{
-	const struct sl_config *c = g->config;
-	int rc = settle_topics(g, err, errlen);
-
-	for (uint32_t i = 0; i < c->topic_cnt && !rc; i++) {
-		const struct sl_cfg_topic *e = &c->topic[i];
-		struct sl_topic_layers l = {.base = e->cfg, .base_set = e->set};
-		rc = sl_store_topic_create(g->store, e->name, e->partitions, &l, NULL);
-		if (rc == -EEXIST)
-			rc = 0;
-		if (rc)
-			snprintf(err, errlen, "topic %s: %s", e->name, strerror(-rc));
-	}
-	return rc;
-}
-
 static int start_dataplane(struct sl_gateway *g, char *err, size_t errlen)
 {
 	struct sl_dp_cfg dc = {.config = g->config, .store = g->store, .counters = g->counters};
@@ -267,7 +153,8 @@ static int start_kafka(struct sl_gateway *g, char *err, size_t errlen)
 		.config = g->config, .store = g->store, .dp = g->dp, .node_id = NODE_ID};
 	int rc;
 
-	if (!g->config->kafka.listen_cnt)
+	/* without listeners it keeps the offsets of the downlink */
+	if (!g->config->kafka.listen_cnt && !g->config->downlink_cnt)
 		return 0;
 	rc = sl_kafka_new(&kc, &g->kafka, err, errlen);
 	if (rc)
@@ -275,6 +162,29 @@ static int start_kafka(struct sl_gateway *g, char *err, size_t errlen)
 	rc = sl_kafka_start(g->kafka);
 	if (rc)
 		snprintf(err, errlen, "kafka listener: %s", strerror(-rc));
+	return rc;
+}
+
+static int start_mqtt(struct sl_gateway *g, char *err, size_t errlen)
+{
+	struct sl_mqtt_cfg mc = {
+		.config = g->config,
+		.store = g->store,
+		.dp = g->dp,
+		.offsets = g->kafka ? sl_kafka_offsets_ops() : NULL,
+		.offsets_arg = g->kafka,
+		.counters = g->counters,
+	};
+	int rc;
+
+	if (!g->config->mqtt.on)
+		return 0;
+	rc = sl_mqtt_new(&mc, &g->mqtt, err, errlen);
+	if (rc)
+		return rc;
+	rc = sl_mqtt_start(g->mqtt);
+	if (rc)
+		snprintf(err, errlen, "mqtt: %s", strerror(-rc));
 	return rc;
 }
 
@@ -310,58 +220,66 @@ static int start_admin(struct sl_gateway *g, char *err, size_t errlen)
 	return rc;
 }
 
+static int lock_data(struct sl_gateway *g, char *err, size_t errlen)
+{
+	return sl_store_lock(g->config->gateway.data, &g->lock_fd, err, errlen);
+}
+
+static int start_eal(struct sl_gateway *g, char *err, size_t errlen)
+{
+	int rc = sl_dp_eal_init(g->config, err, errlen);
+
+	g->eal = rc == 0;
+	return rc;
+}
+
+static int close_books(struct sl_gateway *g, SL_UNUSED char *err, SL_UNUSED size_t errlen)
+{
+	uint64_t lost = sl_ledger_reconcile(g->counters, g->recovery.clean);
+	struct sl_ledger books;
+
+	sl_ledger_read(g->counters, false, &books);
+	if (books.difference || books.mqtt_difference)
+		sl_log(SL_LOG_ERROR, "app",
+		       "%lu frames or records and %lu MQTT messages of the last run are not "
+		       "accounted for",
+		       (unsigned long)books.difference, (unsigned long)books.mqtt_difference);
+	if (lost)
+		sl_log(SL_LOG_WARN, "app",
+		       "%lu records were accepted and lost when the last run died",
+		       (unsigned long)lost);
+	return 0;
+}
+
+static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
+{
+	return sl_topics_settle(g->store, g->config, err, errlen);
+}
+
+/* In this order; a stop is the reverse. What the config has no section for does nothing. */
+static int (*const steps[])(struct sl_gateway *g, char *err, size_t errlen) = {
+	lock_data,   start_eal,       open_counters, open_store, close_books,
+	make_topics, start_dataplane, start_kafka,   start_mqtt, start_admin,
+};
+
 int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, size_t errlen)
 {
-	struct sl_ledger books;
-	uint64_t lost;
-	int rc;
+	int rc = 0;
 
 	g->config = config;
 	g->lock_fd = -1;
 	g->started_ns = sl_clock_mono_ns();
 	sl_rates_init(&g->rates);
 	sl_clock_discipline();
-	rc = sl_store_lock(config->gateway.data, &g->lock_fd, err, errlen);
-	if (rc)
-		goto fail;
-	rc = sl_dp_eal_init(config, err, errlen);
-	if (rc)
-		goto fail;
-	g->eal = true;
-	rc = open_counters(g, err, errlen);
-	if (rc)
-		goto fail;
-	rc = open_store(g, err, errlen);
-	if (rc)
-		goto fail;
-	lost = sl_ledger_reconcile(g->counters, g->recovery.clean);
-	sl_ledger_read(g->counters, false, &books);
-	if (books.difference)
-		sl_log(SL_LOG_ERROR, "app",
-		       "%lu frames or records of the last run are not accounted for",
-		       (unsigned long)books.difference);
-	if (lost)
-		sl_log(SL_LOG_WARN, "app",
-		       "%lu records were accepted and lost when the last run died",
-		       (unsigned long)lost);
-	rc = make_topics(g, err, errlen);
-	if (rc)
-		goto fail;
-	rc = start_dataplane(g, err, errlen);
-	if (rc)
-		goto fail;
-	rc = start_kafka(g, err, errlen);
-	if (rc)
-		goto fail;
-	rc = start_admin(g, err, errlen);
-	if (rc)
-		goto fail;
+	for (size_t i = 0; i < SL_ARRAY_SIZE(steps) && !rc; i++)
+		rc = steps[i](g, err, errlen);
+	if (rc) {
+		sl_gateway_stop(g);
+		return rc;
+	}
 	g->ready_ns = sl_clock_mono_ns();
 	atomic_store_explicit(&g->ready, true, memory_order_release);
 	return 0;
-fail:
-	sl_gateway_stop(g);
-	return rc;
 }
 
 /* Topics come and go through the Kafka port: listeners write to what there is. */
@@ -410,17 +328,26 @@ static void release(struct sl_gateway *g)
 	g->lock_fd = -1;
 }
 
+/* The reverse of their start; each has until its share of the bound is over. Not 0: one of them
+ * still has records or jobs under way. */
+static int stop_bridges(struct sl_gateway *g, uint64_t now, uint64_t bound)
+{
+	int mqtt = g->mqtt ? sl_mqtt_stop(g->mqtt, now + bound / 8 * 3) : 0;
+	int kafka = g->kafka ? sl_kafka_stop(g->kafka, now + bound / 2) : 0;
+
+	return mqtt ? mqtt : kafka;
+}
+
 int sl_gateway_stop(struct sl_gateway *g)
 {
 	uint64_t now = sl_clock_mono_ns();
 	uint64_t bound = (uint64_t)(g->config ? g->config->drain_ms : 0) * 1000000;
-	int rc = 0, hung = 0, closed;
+	int rc = 0, hung, closed;
 
 	atomic_store_explicit(&g->ready, false, memory_order_release);
-	if (g->kafka)
-		hung = sl_kafka_stop(g->kafka, now + bound / 2);
+	hung = stop_bridges(g, now, bound);
 	if (g->dp) {
-		/* at least half of the bound, however long the listener took of its own half */
+		/* at least half of the bound, however long the bridges took of their own half */
 		rc = sl_dp_stop(g->dp, SL_MAX(now + bound, sl_clock_mono_ns() + bound / 2));
 		sl_dp_housekeep(g->dp);
 	}
@@ -428,8 +355,9 @@ int sl_gateway_stop(struct sl_gateway *g)
 	sl_control_stop(g->control);
 	if (g->counters)
 		sl_counters_checkpoint(g->counters);
-	if (hung) /* a worker still reads the store: it is left as it is, the next start recovers */
+	if (hung) /* what still runs uses the store: it is left as it is, the next start recovers */
 		return -EINPROGRESS;
+	sl_mqtt_free(g->mqtt);
 	sl_kafka_free(g->kafka);
 	sl_dp_free(g->dp);
 	closed = sl_store_close(g->store, rc == 0);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "bridge/kafka/kafka.h"
+#include "bridge/mqtt/mqtt.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
 #include "ledger.h"
@@ -27,6 +28,7 @@ struct sl_gateway { /* visible to this folder only */
 	struct sl_store_recovery recovery;
 	struct sl_dataplane *dp;
 	struct sl_kafka *kafka;
+	struct sl_mqtt *mqtt; /* NULL: no such section */
 	struct sl_http *http;
 	struct sl_control *control;
 	struct sl_rates rates;
@@ -47,8 +49,8 @@ SL_MUST_CHECK int sl_gateway_start(struct sl_gateway *g, struct sl_config *confi
 /* Once a second: clock, loss readers, rates; now and then the counters' checkpoint. */
 void sl_gateway_housekeep(struct sl_gateway *g);
 /* Drains within the config's bound and stops. 0; -ETIMEDOUT: the rest was counted; -EIO: the log
- * could not be closed cleanly (a line says why), the next start recovers; -EINPROGRESS: a job
- * of the listener hangs in the disk, nothing was released and the process must end by _exit(). */
+ * could not be closed cleanly (a line says why), the next start recovers; -EINPROGRESS: a bridge
+ * hangs in the disk or the link, nothing was released and the process must end by _exit(). */
 int sl_gateway_stop(struct sl_gateway *g);
 
 /* The status document of DESIGN's shape; owned by the caller, NULL if out of memory. Any thread. */

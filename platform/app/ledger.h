@@ -7,7 +7,8 @@
  *               + accepted
  *          accepted = appended + append_failed + lost_at_crash + in_flight
  * Log:     appended[all] = forwarded + backlog + evicted_unsent + dead_letter
- *          (only records of topics that an uplink carries; none in this version)
+ *          (only records of topics that an uplink carries; the uplink's own figures)
+ * MQTT:    received = stored + duplicate + skipped + refused
  *
  * The lines move while they are read. A snapshot is taken until two readings agree on rx, or, under
  * load, the best of a few is kept; frames that reached the back end and were not polled yet are
@@ -32,6 +33,8 @@ struct sl_ledger {
 	uint64_t log_appended[SL_ORIGIN_CNT];
 	uint64_t log_failed[SL_ORIGIN_CNT][SL_APPEND_REASON_CNT];
 	uint64_t log_difference;
+	uint64_t bridge[SL_BRIDGE_ROW_CNT]; /* all bridges' lines */
+	uint64_t mqtt_difference;
 	uint64_t crashes, starts;
 };
 
@@ -43,10 +46,10 @@ void sl_ledger_snapshot(const struct sl_counters *c, unsigned tries, struct sl_l
 
 /*
  * Called once at a start, after recovery made `appended` exact: closes the book of a run that did
- * not stop cleanly. rx becomes the sum of its rows (a burst may have been in hand), records
- * accepted and never appended become lost_at_crash, rings and open batches are empty. After a
- * clean stop nothing is touched: what does not close then stays to be seen. Returns the records
- * newly counted as lost.
+ * not stop cleanly. rx becomes the sum of its rows (a burst may have been in hand), the MQTT
+ * messages received what became of them (those in hand are taken again), records accepted and never
+ * appended become lost_at_crash, rings and open batches are empty. After a clean stop nothing is
+ * touched: what does not close then stays to be seen. Returns the records newly counted as lost.
  */
 uint64_t sl_ledger_reconcile(struct sl_counters *c, bool clean);
 

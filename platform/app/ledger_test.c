@@ -23,6 +23,9 @@ static int drop(void **state)
 	return 0;
 }
 
+/* Rows that a message received can end in. */
+#define OUTCOMES (SL_BR_MQTT_REF_SHUTDOWN - SL_BR_MQTT_STORED + 1)
+
 /* Two lcores, two writers, one port: 100 frames of which 10 lost by the device. */
 static void fill(struct sl_counters *c)
 {
@@ -44,6 +47,13 @@ static void fill(struct sl_counters *c)
 	c->writer[0].failed[SL_ORIGIN_INGEST][SL_APPEND_DISK_FULL] = 2;
 	c->writer[1].appended[SL_ORIGIN_INGEST] = 20;
 	c->writer[1].appended[SL_ORIGIN_KAFKA] = 7;
+	/* messages of brokers, one of each row; what was never handed over is in no book */
+	c->bridge[SL_CTR_MQTT_IN].row[SL_BR_MQTT_RECEIVED] = OUTCOMES;
+	for (unsigned r = SL_BR_MQTT_STORED; r <= SL_BR_MQTT_REF_SHUTDOWN; r++)
+		c->bridge[SL_CTR_MQTT_IN].row[r] = 1;
+	c->bridge[SL_CTR_MQTT_IN].row[SL_BR_MQTT_LOST_QOS0] = 99;
+	c->bridge[SL_CTR_DOWNLINK].row[SL_BR_DOWN_SENT] = 5;
+	c->bridge[SL_CTR_UPLINK].row[SL_BR_UP_COMMITS] = 6;
 }
 
 static void closes_when_all_is_counted(void **state)
@@ -61,6 +71,41 @@ static void closes_when_all_is_counted(void **state)
 	assert_int_equal(l.append_failed[SL_APPEND_DISK_FULL], 2);
 	assert_int_equal(l.log_appended[SL_ORIGIN_KAFKA], 7);
 	assert_int_equal(l.difference, 0);
+	assert_int_equal(l.mqtt_difference, 0);
+	assert_int_equal(l.bridge[SL_BR_MQTT_RECEIVED], OUTCOMES);
+	assert_int_equal(l.bridge[SL_BR_MQTT_LOST_QOS0], 99);
+	assert_int_equal(l.bridge[SL_BR_DOWN_SENT], 5);
+	assert_int_equal(l.bridge[SL_BR_UP_COMMITS], 6);
+}
+
+/* Each row by itself, so that one that is in neither side, or in both, is found. */
+static void each_missing_message_shows(void **state)
+{
+	struct sl_counters *c = fresh(state);
+	uint64_t *row = c->bridge[SL_CTR_MQTT_IN].row;
+	struct sl_ledger l;
+
+	fill(c);
+	for (unsigned r = 0; r < SL_BRIDGE_ROW_CNT; r++) {
+		bool in_book = r <= SL_BR_MQTT_REF_SHUTDOWN; /* received and what became of it */
+
+		row[r] += 2;
+		sl_ledger_read(c, false, &l);
+		assert_int_equal(l.mqtt_difference, in_book ? 2 : 0);
+		assert_int_equal(l.difference, 0);
+		row[r] -= 2;
+	}
+	row[SL_BR_MQTT_STORED]--;
+	sl_ledger_snapshot(c, 3, &l); /* nothing moves: no reading closes it */
+	assert_int_equal(l.mqtt_difference, 1);
+	c->global.starts = 1;
+	assert_int_equal(sl_ledger_reconcile(c, true), 0); /* a clean stop sweeps nothing away */
+	sl_ledger_read(c, false, &l);
+	assert_int_equal(l.mqtt_difference, 1);
+	sl_ledger_reconcile(c, false); /* in hand when it died: taken again */
+	sl_ledger_read(c, false, &l);
+	assert_int_equal(l.mqtt_difference, 0);
+	assert_int_equal(l.bridge[SL_BR_MQTT_RECEIVED], OUTCOMES - 1);
 }
 
 static void each_missing_frame_shows(void **state)
@@ -147,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(closes_when_all_is_counted, drop),
 		cmocka_unit_test_teardown(each_missing_frame_shows, drop),
+		cmocka_unit_test_teardown(each_missing_message_shows, drop),
 		cmocka_unit_test_teardown(frames_wait_only_while_moving, drop),
 		cmocka_unit_test_teardown(reconcile_names_what_a_crash_took, drop),
 		cmocka_unit_test_teardown(clean_stop_sweeps_nothing_away, drop),

@@ -76,7 +76,20 @@ static int serve(struct sl_gateway *g, int sig_fd, int tick_fd)
 	}
 }
 
-static int run(struct sl_config *cfg)
+/* What `sluice check` warns of: the daemon runs with it, but somebody should know. */
+static void log_warnings(const struct sl_config_list *warnings)
+{
+	char text[512];
+
+	for (uint32_t i = 0; i < warnings->cnt; i++) {
+		sl_config_error_text(&warnings->err[i], text, sizeof(text));
+		sl_log(SL_LOG_WARN, "config", "%s", text);
+	}
+	if (warnings->hidden)
+		sl_log(SL_LOG_WARN, "config", "and %u more warnings", warnings->hidden);
+}
+
+static int run(struct sl_config *cfg, struct sl_config_errors *errs)
 {
 	struct sl_gateway g = {.lock_fd = -1};
 	char err[512] = "";
@@ -86,6 +99,8 @@ static int run(struct sl_config *cfg)
 	int rc, sig;
 
 	sl_log_set_level((enum sl_log_level)cfg->log.level);
+	log_warnings(&errs->warnings);
+	sl_config_errors_fini(errs);
 	snprintf(id, sizeof(id), "%s", cfg->gateway.id);
 	rc = sl_gateway_start(&g, cfg, err, sizeof(err));
 	if (rc) {
@@ -148,5 +163,5 @@ int main(int argc, char **argv)
 		sl_config_errors_fini(&errs);
 		return EXIT_CONFIG;
 	}
-	return run(cfg);
+	return run(cfg, &errs);
 }

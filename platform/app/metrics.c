@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.c - the same figures as status.c in Prometheus' text format. */
+#include "bridges.h"
 #include "gateway.h"
 #include "platform/base/clock.h"
 #include "platform/http/prom.h"
@@ -157,6 +158,8 @@ static void storage(FILE *f, struct sl_store *s)
 	    "Records that went for the budget.", st.evicted_records);
 	one(f, "sluice_log_evicted_bytes_total", SL_PROM_COUNTER, "Bytes that went for the budget.",
 	    st.evicted_bytes);
+	one(f, "sluice_log_deleted_unsent_records_total", SL_PROM_COUNTER,
+	    "Records that went, by whatever, before the uplink had sent them.", st.deleted_unsent);
 	one(f, "sluice_log_expired_segments_total", SL_PROM_COUNTER,
 	    "Segments that retention removed.", st.expired_segments);
 	one(f, "sluice_disk_writes_total", SL_PROM_COUNTER, "Writes to segments.", st.writes);
@@ -218,6 +221,9 @@ static void kafka(FILE *f, struct sl_kafka *k)
 	    "Fetches that memory could not serve.", st.fetch_from_disk);
 	one(f, "sluice_kafka_produce_errors_total", SL_PROM_COUNTER,
 	    "Partitions of produce requests answered with an error.", st.produce_errors);
+	one(f, "sluice_kafka_central_refused_total", SL_PROM_COUNTER,
+	    "Partitions of acks=all refused because the central cluster was out of reach.",
+	    st.central_refused);
 	one(f, "sluice_kafka_admin_errors_total", SL_PROM_COUNTER,
 	    "Topics, partitions and settings of admin requests answered with an error.",
 	    st.admin_errors);
@@ -243,4 +249,5 @@ void sl_gateway_metrics(struct sl_gateway *g, FILE *f)
 	partitions(f, g->store);
 	storage(f, g->store);
 	kafka(f, g->kafka);
+	sl_bridges_metrics(f, &l, g->mqtt);
 }

@@ -20,6 +20,7 @@ static struct sl_rates_total total_of(const struct sl_ledger *l, uint64_t now_ns
 		      [SL_RATE_ACCEPTED] = l->accepted,
 		      [SL_RATE_APPENDED] = l->appended,
 		      [SL_RATE_KAFKA] = l->log_appended[SL_ORIGIN_KAFKA],
+		      [SL_RATE_MQTT] = l->log_appended[SL_ORIGIN_MQTT],
 		      [SL_RATE_LOST_BY_DEVICE] = l->lost_by_device,
 		      [SL_RATE_RING_FULL] = l->row[SL_FR_RING_FULL]},
 	};
@@ -63,6 +64,7 @@ const char *sl_rate_name(enum sl_rate r)
 		[SL_RATE_ACCEPTED] = "accepted",
 		[SL_RATE_APPENDED] = "appended",
 		[SL_RATE_KAFKA] = "kafka",
+		[SL_RATE_MQTT] = "mqtt",
 		[SL_RATE_LOST_BY_DEVICE] = "lost_by_device",
 		[SL_RATE_RING_FULL] = "ring_full",
 	};

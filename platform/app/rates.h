@@ -21,6 +21,7 @@ enum sl_rate {
 	SL_RATE_ACCEPTED, /* records accepted by the ingest lcores */
 	SL_RATE_APPENDED, /* records of these in the log */
 	SL_RATE_KAFKA,    /* records of Kafka producers in the log */
+	SL_RATE_MQTT,     /* MQTT messages in the log */
 	SL_RATE_LOST_BY_DEVICE,
 	SL_RATE_RING_FULL,
 	SL_RATE_CNT

@@ -11,6 +11,7 @@ static struct sl_ledger all(uint64_t n)
 	struct sl_ledger l = {.rx = n, .accepted = n, .appended = n, .lost_by_device = n};
 
 	l.log_appended[SL_ORIGIN_KAFKA] = 2 * n;
+	l.log_appended[SL_ORIGIN_MQTT] = 4 * n;
 	l.row[SL_FR_RING_FULL] = 3 * n;
 	return l;
 }

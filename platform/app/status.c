@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* status.c - the status document that `sluice status --json` prints; the same figures feed
  * metrics.c. Counts are since the data directory was made unless they are of this run. */
+#include "bridges.h"
 #include "gateway.h"
 #include "platform/base/clock.h"
 #include "sl_version.h"
@@ -118,13 +119,15 @@ static int topic_json(struct sl_topic *t, void *arg)
 
 	for (uint32_t i = 0; i < sl_topic_partitions(t); i++) {
 		struct sl_part *p = sl_topic_part(t, (int32_t)i);
+		int64_t sent = sl_part_forwarded(p);
 		json_t *o = json_object();
 
 		set(o, "id", i);
 		set(o, "log_start", (uint64_t)sl_part_start(p));
 		set(o, "end", (uint64_t)sl_part_end(p));
 		set(o, "synced", (uint64_t)sl_part_synced(p));
-		set(o, "forwarded", 0);
+		/* null: no uplink carries it, or how far the centre is is not known yet */
+		json_object_set_new(o, "forwarded", sent < 0 ? json_null() : json_integer(sent));
 		json_object_set_new(o, "state", json_integer(sl_part_state(p)));
 		json_array_append_new(parts, o);
 	}
@@ -165,6 +168,7 @@ static json_t *store_json(struct sl_store *s)
 	set(o, "evicted_bytes", st.evicted_bytes);
 	set(o, "evicted_segments", st.evicted_segments);
 	set(o, "expired_segments", st.expired_segments);
+	set(o, "deleted_unsent", st.deleted_unsent);
 	set(o, "writes", st.writes);
 	set(o, "write_bytes", st.write_bytes);
 	set(o, "syncs", st.syncs);
@@ -191,6 +195,14 @@ static json_t *kafka_json(struct sl_kafka *k)
 	set(o, "produce_errors", st.produce_errors);
 	set(o, "fetch_bytes", st.fetch_bytes);
 	set(o, "fetch_from_disk", st.fetch_from_disk);
+	return o;
+}
+
+static json_t *downlink_json(const struct sl_ledger *l)
+{
+	json_t *o = json_object();
+
+	sl_bridges_json(o, "downlink", l);
 	return o;
 }
 
@@ -241,6 +253,8 @@ json_t *sl_gateway_status(struct sl_gateway *g)
 	json_object_set_new(doc, "notes", notes_json(&l));
 	json_object_set_new(doc, "store", store_json(g->store));
 	json_object_set_new(doc, "kafka", kafka_json(g->kafka));
+	json_object_set_new(doc, "mqtt", sl_bridges_mqtt_json(&l, g->mqtt));
+	json_object_set_new(doc, "downlink", downlink_json(&l));
 	json_object_set_new(doc, "recovery", recovery_json(&g->recovery));
 	return doc;
 }

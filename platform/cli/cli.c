@@ -18,7 +18,7 @@ static const struct command {
 	const char *help;
 } COMMANDS[] = {
 	{"check", "check FILE", TAKES_ARG | TAKES_JSON, sl_cli_check,
-	 "what is wrong with a config file; needs no root, changes nothing"},
+	 "what is wrong with a config file, and what hardly was meant; needs no root"},
 	{"status", "status", TAKES_JSON | TAKES_WATCH | TAKES_SOCKET, sl_cli_status,
 	 "ports, rates, the loss ledger, disk, topics; --watch: again every second"},
 	{"drops", "drops", TAKES_JSON | TAKES_SOCKET, sl_cli_drops,

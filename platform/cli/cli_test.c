@@ -63,6 +63,25 @@ static void wrong_words(void **state)
 	expect("check --json /nonexistent/sluice.yaml", 2, "\"ok\":false", NULL);
 }
 
+static void check_warns(void **state)
+{
+	char path[] = "/tmp/slt-cli-XXXXXX", line[128];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "gateway: {id: g}\nmqtt:\n  map:\n  - {filter: a/#, topic: t}\n"
+				"  - {filter: a/b, topic: t}\n") > 0);
+	close(fd);
+	snprintf(line, sizeof(line), "check %s", path);
+	expect(line, 0, ": ok: gateway g, 0 ports, 0 listeners, 1 topic, 2 MQTT rules",
+	       ":5:14: mqtt.map[1].filter: warning: can never match");
+	snprintf(line, sizeof(line), "check --json %s", path);
+	expect(line, 0, "\"line\":5,\"column\":14,\"key\":\"mqtt.map[1].filter\"", NULL);
+	expect(line, 0, "\"ok\":true", NULL);
+	unlink(path);
+}
+
 static void words_that_need_nobody(void **state)
 {
 	(void)state;
@@ -127,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_words),
+		cmocka_unit_test(check_warns),
 		cmocka_unit_test(words_that_need_nobody),
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(with_a_daemon),

@@ -25,12 +25,24 @@ void sl_render_drops(FILE *out, const json_t *st);
 /* The same as owned JSON; NULL without memory. */
 json_t *sl_drops_json(const json_t *st);
 
+/* ---- parts of it ------------------------------------------------------------------------------
+ */
+
+/* MQTT in and down: its book, who is connected; nothing if there has never been any. */
+void sl_render_mqtt(FILE *out, const json_t *st);
+
 /* ---- helpers --------------------------------------------------------------------------------- */
 
 int64_t sl_json_int(const json_t *obj, const char *key); /* 0 if it is not there */
 const char *sl_json_str(const json_t *obj, const char *key, const char *otherwise);
 const char *sl_num_text(int64_t v, char buf[SL_NUM_TEXT]);   /* "1,234,567" */
 const char *sl_bytes_text(int64_t v, char buf[SL_NUM_TEXT]); /* "288.0 MiB"; below 1 KiB "17 B" */
+/* "bucket[reason]", padded, and the figure; NULL: none. `inner` is a second part of the reason. */
+void sl_put_row(FILE *out, const char *bucket, const char *reason, const char *inner, int64_t v);
+/* Every figure of a book that is not 0, in the order of the answer; `difference` is left to the
+ * verdict: "every frame accounted for", or how many `many` are not. */
+void sl_put_book(FILE *out, json_t *book);
+void sl_put_verdict(FILE *out, const json_t *book, const char *one, const char *many);
 /* Text of a peer or a config: control bytes become '?'. */
 void sl_put_text(FILE *out, const char *s);
 

@@ -99,6 +99,7 @@ static const struct rate {
 	{"accepted", "records accepted", "ledger", "accepted", NULL, true},
 	{"appended", "records appended", "ledger", "appended", NULL, true},
 	{"kafka", "Kafka records appended", "log", "appended", "kafka", false},
+	{"mqtt", "MQTT messages appended", "log", "appended", "mqtt", false},
 	{"lost_by_device", "lost by device", "ledger", "lost_by_device", NULL, false},
 	{"ring_full", "ring full", "ledger", "ring_full", NULL, false},
 };
@@ -151,81 +152,18 @@ static void put_rates(FILE *out, const json_t *st, const json_t *prev, double dt
 
 /* ---- the two books --------------------------------------------------------------------------- */
 
-/* "bucket[reason]", padded, and the figure. `inner` is a second part of the reason. */
-static void put_row(FILE *out, const char *bucket, const char *reason, const char *inner, int64_t v)
-{
-	char num[SL_NUM_TEXT];
-	int n = fprintf(out, "  %s", bucket);
-
-	if (reason)
-		n += fprintf(out, "[%s%s%s]", reason, inner ? " " : "", inner ? inner : "");
-	fprintf(out, "%*s %15s\n", n < 30 ? 30 - n : 0, "", sl_num_text(v, num));
-}
-
-/* The figures of a bucket: {reason: n}, or in the log's book {origin: {reason: n}}. */
-static void put_reasons(FILE *out, const char *bucket, json_t *reasons)
-{
-	const char *reason, *inner;
-	json_t *n, *m;
-
-	json_object_foreach(reasons, reason, n)
-	{
-		if (json_integer_value(n))
-			put_row(out, bucket, reason, NULL, json_integer_value(n));
-		json_object_foreach(n, inner, m)
-		{
-			if (json_integer_value(m))
-				put_row(out, bucket, reason, inner, json_integer_value(m));
-		}
-	}
-}
-
-/* Every figure that is not 0, in the order of the answer; `difference` is left to the verdict. */
-static void put_book(FILE *out, json_t *book)
-{
-	const char *key;
-	json_t *v;
-
-	json_object_foreach(book, key, v)
-	{
-		if (!strcmp(key, "difference"))
-			continue;
-		if (json_integer_value(v))
-			put_row(out, key, NULL, NULL, json_integer_value(v));
-		put_reasons(out, key, v);
-	}
-}
-
-static void put_verdict(FILE *out, const json_t *book, const char *one, const char *many)
-{
-	const json_t *d = json_object_get(book, "difference");
-	int64_t v = json_integer_value(d);
-	char num[SL_NUM_TEXT];
-
-	if (!json_is_integer(d)) {
-		fputs("  difference                   not told\n", out);
-		return;
-	}
-	put_row(out, "difference", NULL, NULL, v);
-	if (v == 0)
-		fprintf(out, "  every %s accounted for\n", one);
-	else
-		fprintf(out, "  %s %s not accounted for\n", sl_num_text(v < 0 ? -v : v, num),
-			v == 1 || v == -1 ? one : many);
-}
-
 static void put_ledger(FILE *out, const json_t *st)
 {
 	json_t *ledger = json_object_get(st, "ledger"), *log = json_object_get(st, "log");
 
 	fputs("\nframes, since the data directory was made\n", out);
-	put_book(out, ledger);
-	put_verdict(out, ledger, "frame", "frames");
+	sl_put_book(out, ledger);
+	sl_put_verdict(out, ledger, "frame", "frames");
 	if (!log)
 		return;
 	fputs("\nlog, since then\n", out);
-	put_book(out, log);
-	put_verdict(out, log, "record", "records");
+	sl_put_book(out, log);
+	sl_put_verdict(out, log, "record", "records");
 }
 
 /* ---- topics and the rest --------------------------------------------------------------------- */
@@ -288,7 +226,7 @@ static void put_notes(FILE *out, const json_t *st)
 		if (!head)
 			fputs("\nnotes\n", out);
 		head = true;
-		put_row(out, key, NULL, NULL, json_integer_value(v));
+		sl_put_row(out, key, NULL, NULL, json_integer_value(v));
 	}
 }
 
@@ -333,6 +271,7 @@ void sl_render_status(FILE *out, const json_t *st, const json_t *prev, double dt
 	put_lcores(out, st);
 	put_rates(out, st, prev, dt_s);
 	put_ledger(out, st);
+	sl_render_mqtt(out, st);
 	put_notes(out, st);
 	put_disk(out, st);
 	put_topics(out, st);

@@ -99,7 +99,9 @@ static void drops_as_json(void **state)
 
 	(void)state;
 	assert_int_equal(sl_json_int(v, "wire"), 1000000);
-	assert_int_equal(json_array_size(list), 7);
+	assert_int_equal(sl_json_int(v, "messages"), 50000 + 120 + 3000);
+	assert_int_equal(sl_json_int(v, "commands"), 9);
+	assert_int_equal(json_array_size(list), 14);
 	json_array_foreach(list, i, d)
 	{
 		assert_true(sl_json_int(d, "count") <= last);
@@ -130,6 +132,35 @@ static void numbers(void **state)
 	assert_string_equal(sl_bytes_text(INT64_MAX, buf), "8192.0 PiB");
 }
 
+/* Rows of the parts that `sluice drops` reads, by the names that the status gives them. */
+static void bridges_are_explained(void)
+{
+	static const struct {
+		const char *prefix, *part, *bucket;
+	} at[] = {{"mqtt_skipped_", "mqtt", "skipped"},
+		  {"mqtt_refused_", "mqtt", "refused"},
+		  {"mqtt_", "mqtt", NULL},
+		  {"downlink_", "downlink", NULL}};
+	static const char *const stages[] = {"received", "stored", "sent"};
+
+	for (unsigned r = 0; r < SL_BRIDGE_ROW_CNT; r++) {
+		const char *name = sl_bridge_row_name((enum sl_bridge_row)r), *rest = NULL;
+		bool stage = false;
+		size_t i = 0;
+		for (; i < SL_ARRAY_SIZE(at) && !rest; i++)
+			if (!strncmp(name, at[i].prefix, strlen(at[i].prefix)))
+				rest = name + strlen(at[i].prefix);
+		for (size_t k = 0; rest && k < SL_ARRAY_SIZE(stages); k++)
+			stage |= !strcmp(rest, stages[k]);
+		if (!rest || stage)
+			continue;
+		i--;
+		if (!sl_explain_find(at[i].part, at[i].bucket ? at[i].bucket : rest,
+				     at[i].bucket ? rest : ""))
+			fail_msg("%s is not explained", name);
+	}
+}
+
 /* A reason without an explanation would be a number without a meaning. */
 static void every_reason_is_explained(void **state)
 {
@@ -140,18 +171,21 @@ static void every_reason_is_explained(void **state)
 		bool reasons = g == SL_FG_BAD || g == SL_FG_FRAGMENT || g == SL_FG_REFUSED ||
 			       g == SL_FG_CONTROL;
 		const char *reason = reasons ? sl_frame_row_name((enum sl_frame_row)r) : "";
-		if (g != SL_FG_ACCEPTED && !sl_explain_find(bucket, reason))
+		if (g != SL_FG_ACCEPTED && !sl_explain_find("ledger", bucket, reason))
 			fail_msg("%s[%s] is not explained", bucket, reason);
 	}
 #define X(id, name)                                                                                \
-	if (!sl_explain_find("append_failed", name))                                               \
+	if (!sl_explain_find("ledger", "append_failed", name))                                     \
 		fail_msg("append_failed[%s] is not explained", name);
 	SL_APPEND_REASONS(X)
 #undef X
-	assert_non_null(sl_explain_find("lost_by_device", ""));
-	assert_non_null(sl_explain_find("lost_at_crash", ""));
-	assert_null(sl_explain_find("bad", ""));
-	assert_null(sl_explain_find("", "udp_port"));
+	bridges_are_explained();
+	assert_non_null(sl_explain_find("ledger", "lost_by_device", ""));
+	assert_non_null(sl_explain_find("ledger", "lost_at_crash", ""));
+	assert_null(sl_explain_find("ledger", "bad", ""));
+	assert_null(sl_explain_find("ledger", "", "udp_port"));
+	assert_null(sl_explain_find("mqtt", "bad", "udp_port"));
+	assert_null(sl_explain_find("", "other", ""));
 }
 
 int main(void)

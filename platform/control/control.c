@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "platform/base/clock.h"
-#include "platform/control/socket.h"
+#include "platform/net/unix.h"
 
 struct conn {
 	int fd; /* -1: free */
@@ -24,7 +24,7 @@ struct conn {
 
 struct sl_control {
 	struct sl_control_cfg cfg;
-	struct sl_ctl_file file;
+	struct sl_unix_file file;
 	int listen_fd;
 	int stop_fd; /* eventfd: readable once sl_control_stop() was called */
 	pthread_t thread;
@@ -263,7 +263,8 @@ int sl_control_start(const struct sl_control_cfg *cfg, struct sl_control **ret_c
 		rc = -errno;
 		goto free_ctl;
 	}
-	rc = ctl->listen_fd = sl_ctl_listen(cfg->path, &ctl->file);
+	rc = ctl->listen_fd =
+		sl_unix_listen(cfg->path, SOCK_STREAM, SL_CONTROL_CONNS_MAX, &ctl->file);
 	if (rc < 0)
 		goto close_stop;
 	rc = -pthread_create(&ctl->thread, NULL, control_thread, ctl);
@@ -275,7 +276,7 @@ int sl_control_start(const struct sl_control_cfg *cfg, struct sl_control **ret_c
 
 close_listen:
 	close(ctl->listen_fd);
-	sl_ctl_unlink(&ctl->file);
+	sl_unix_unlink(&ctl->file);
 close_stop:
 	close(ctl->stop_fd);
 free_ctl:
@@ -294,7 +295,7 @@ void sl_control_stop(struct sl_control *ctl)
 			conn_close(&ctl->conn[i]);
 	}
 	close(ctl->listen_fd);
-	sl_ctl_unlink(&ctl->file);
+	sl_unix_unlink(&ctl->file);
 	close(ctl->stop_fd);
 	free(ctl);
 }

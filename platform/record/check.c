@@ -75,6 +75,7 @@ static void get_headers(struct sl_rd *r, struct sl_record *rec)
 		return;
 	}
 	rec->hdr_cnt = (uint32_t)n;
+	rec->hdr_bytes.p = r->p;
 	for (int32_t i = 0; i < n && !r->bad; i++) {
 		struct sl_hdr h = {.name = get_bytes(r, false)};
 
@@ -82,6 +83,19 @@ static void get_headers(struct sl_rd *r, struct sl_record *rec)
 		if (i < SL_FRAME_HDRS_MAX)
 			rec->hdr[i] = h;
 	}
+	rec->hdr_bytes.len = (uint32_t)(r->p - rec->hdr_bytes.p);
+}
+
+void sl_record_headers(const struct sl_record *rec, struct sl_hdr *ret_hdr)
+{
+	struct sl_rd r;
+
+	sl_rd_init(&r, rec->hdr_bytes.p, rec->hdr_bytes.len);
+	for (uint32_t i = 0; i < rec->hdr_cnt; i++) {
+		ret_hdr[i].name = get_bytes(&r, false);
+		ret_hdr[i].value = get_bytes(&r, true);
+	}
+	SL_ASSERT(!r.bad); /* the walker went this way before */
 }
 
 int sl_record_walk_next(struct sl_record_walk *w, struct sl_record *ret_rec)

@@ -81,6 +81,7 @@ struct sl_record { /* borrowed from the walker's bytes */
 	struct sl_slice key, value; /* p NULL = null */
 	uint32_t hdr_cnt;
 	struct sl_hdr hdr[SL_FRAME_HDRS_MAX]; /* the first of hdr_cnt */
+	struct sl_slice hdr_bytes;            /* all of them, as they lie there */
 };
 
 struct sl_record_walk {
@@ -94,6 +95,8 @@ SL_MUST_CHECK int sl_record_walk_init(struct sl_record_walk *w, const uint8_t *b
 				      struct sl_scratch *s);
 /* 1: a record; 0: no more; -EILSEQ: broken. */
 SL_MUST_CHECK int sl_record_walk_next(struct sl_record_walk *w, struct sl_record *ret_rec);
+/* All headers of a record that the walker gave: ret_hdr has room for rec->hdr_cnt. */
+void sl_record_headers(const struct sl_record *rec, struct sl_hdr *ret_hdr);
 
 /* Sets maxTimestamp and the LogAppendTime bit (cleared if not log_append), recomputes the CRC. */
 void sl_batch_set_ts(uint8_t *b, uint32_t total, int64_t max_ts, bool log_append);

@@ -143,5 +143,7 @@ SL_INLINE bool sl_bb_add(struct sl_bb *b, int64_t ts, struct sl_slice key, struc
 
 /* Writes header and CRC: baseOffset 0, leader epoch -1, no producer. cnt >= 1. Returns bytes. */
 uint32_t sl_bb_close(struct sl_bb *b);
+/* The same, bearing a producer's mark. */
+uint32_t sl_bb_close_as(struct sl_bb *b, int64_t producer_id, int16_t epoch, int32_t base_seq);
 
 #endif

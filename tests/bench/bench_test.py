@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from slbench import corpus, daemon, host, p2, table  # noqa: E402
+from slbench import corpus, daemon, host, p2, p14, table  # noqa: E402
 
 SEGCOUNT = None
 
@@ -164,6 +164,17 @@ class Losses(unittest.TestCase):
         self.assertTrue(row.result()["pass"])
         p2._remember(row, {"sluiced": {**run, "unnamed": 6}}, "rsyslog")
         self.assertIsNone(row.result()["pass"])
+
+
+class Slope(unittest.TestCase):
+    def test_from_the_first_that_moved_to_the_first_that_has_all(self):
+        self.assertAlmostEqual(p14.slope([(1, 0), (2, 0), (3, 100), (4, 300), (5, 500), (6, 500), (9, 500)]), 200)
+        self.assertAlmostEqual(p14.slope([[0.5, 1000], [1.5, 3000]]), 2000)
+
+    def test_too_short(self):
+        for points in ([(1, 0)], [(1, 0), (2, 50)], [(1, 50), (2, 50)]):
+            with self.assertRaises(host.BenchError):
+                p14.slope(points)
 
 
 class Corpus(unittest.TestCase):

@@ -19,12 +19,14 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from slbench import corpus, host, kafka, p1, p2, p3, p4, p5, p10, p13, peers, table  # noqa: E402
+from slbench import corpus, host, kafka, mqtt, p1, p2, p3, p4, p5, p10, p12, p13, p14, peers, table  # noqa: E402
 
-ROWS = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P10": p10, "P13": p13}
+ROWS = {"P1": p1, "P2": p2, "P3": p3, "P4": p4, "P5": p5, "P10": p10, "P12": p12, "P13": p13, "P14": p14}
 TARGETS = ("live_gen", "live_gen.bpf.o", "udp_gso_send", "stamp_send", "recvmmsg_append", "wake_recvmmsg",
-           "wake_port", "ingest_null", "segcount", "sys_cost", "sys_cost.bpf.o")
-WEIGHTS = {"P1": 4, "P2": 4, "P3": 1.5, "P4": 2, "P5": 5, "P10": 3, "P13": 4}  # of the time, if it gets short
+           "wake_port", "ingest_null", "segcount", "sys_cost", "sys_cost.bpf.o", "mqtt_pub", "mqtt_bridge",
+           "rdkafka_txn")
+WEIGHTS = {"P1": 4, "P2": 4, "P3": 1.5, "P4": 2, "P5": 5, "P10": 3, "P12": 4, "P13": 4,
+           "P14": 5}  # of the time, if it gets short
 NOISY = 0.25  # share of a core that others use: what is measured beside it is not judged
 HUGE_MIB = 1024
 DISK_MIN, DISK_MAX = 6 << 30, 40 << 30
@@ -48,7 +50,7 @@ class Context:
         self.warm, self.window = (0.8, 1.6) if quick else (1.5, 3.0)
         self.fio_s, self.veth_s, self.pmd_s = (2, 1.2, 3) if quick else (4, 2.5, 5)
         self.idle_s, self.idle_runs = 10, 1 if quick else self.runs
-        self.until = self.row_until = time.monotonic() + (420 if quick else 1500)
+        self.until = self.row_until = time.monotonic() + (540 if quick else 2000)
         self.hugepages, self.stripes = "off", host.STRIPES
         self.shared = {}
         free = shutil.disk_usage(self.work).free
@@ -92,7 +94,7 @@ def parse():
     ap = argparse.ArgumentParser(description="Sluice beside its peers; see docs/performance.md.")
     ap.add_argument("--build", default="build", help="meson's build folder")
     ap.add_argument("--only", default=",".join(ROWS), help="rows, e.g. P2,P10")
-    ap.add_argument("--quick", action="store_true", help="3 short rounds, within 7 minutes")
+    ap.add_argument("--quick", action="store_true", help="3 short rounds, within 9 minutes")
     ap.add_argument("--hugepages", choices=("auto", "off"), default="auto",
                     help="auto: 1 GiB of them is reserved while the bench runs, if memory allows")
     ap.add_argument("--wait", type=float, default=10, metavar="SECONDS",
@@ -108,7 +110,8 @@ def parse():
 def build_tools(build):
     """Brings the bench's programs and the daemon up to date. Says what went wrong and goes on: rows
     whose programs are there can be measured."""
-    targets = [f"tests/bench/{t}" for t in TARGETS] + ["platform/app/sluiced", "dataplane/ingest_bench"]
+    targets = [f"tests/bench/{t}" for t in TARGETS] + ["platform/app/sluiced", "dataplane/ingest_bench",
+                                                      "bridge/mqtt/mosquitto_sluice.so"]
     p = subprocess.run(["ninja", "-C", build, "-k", "0", *targets], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     if p.returncode:
@@ -155,7 +158,7 @@ def conditions(ctx):
         "sluiced": version([ctx.sluiced, "--version"]), "fio": version(["fio", "--version"]),
         "rsyslog": version([f"{ctx.peers.root}/usr/sbin/rsyslogd", "-v"], libs),
         "syslog_ng": version([f"{ctx.peers.root}/usr/sbin/syslog-ng", "--version"], libs),
-        "kafka": kafka.VERSION, "java": version(["java", "-version"]),
+        "kafka": kafka.VERSION, "java": version(["java", "-version"]), "mosquitto": mqtt.version(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

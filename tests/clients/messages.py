@@ -17,3 +17,8 @@ def check_value(value):
         return None
     tag, n = parts[0].decode(errors="replace"), int(parts[1])
     return (tag, n) if value_of(tag, n) == value else None
+
+
+def h64(data):
+    """Short hash of a key or value as text; "-": null."""
+    return "-" if data is None else hashlib.blake2b(data, digest_size=8).hexdigest()

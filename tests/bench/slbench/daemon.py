@@ -41,7 +41,8 @@ class Sluiced:
     """`with Sluiced(...) as d`: running and ready; d.stop() drains; d.verify() reads the log back."""
 
     def __init__(self, ctx, name, port, cpus, ingest=None, writers=None, idle="sleep", memory="256MiB",
-                 hugepages="auto", partitions=8, udp=5514):
+                 hugepages="auto", partitions=8, udp=5514, keep=False):
+        """keep: the data directory that is there is used, and stays."""
         self.exe, self.segcount = ctx.sluiced, ctx.tools["segcount"]
         self.work, self.stripes = ctx.work, ctx.stripes
         self.data = os.path.join(ctx.work, f"{name}.data")
@@ -49,7 +50,7 @@ class Sluiced:
         self.socket = os.path.join(ctx.work, f"{name}.sock")
         if len(self.socket) > 100:  # a unix socket's path is short
             self.socket = f"/tmp/slb-{os.getpid()}-{name}.sock"
-        self.cpus = cpus
+        self.cpus, self.keep = cpus, keep
         self.text = _CONFIG.format(data=self.data, memory=memory, hugepages=hugepages, idle=idle,
                                    ingest=",".join(map(str, ingest or [cpus[-1]])),
                                    writers=",".join(map(str, writers or [cpus[-1]])),
@@ -60,8 +61,9 @@ class Sluiced:
         self.proc = None
 
     def __enter__(self):
-        host.drop_dir(self.data)
-        os.makedirs(self.data)
+        if not self.keep:
+            host.drop_dir(self.data)
+        os.makedirs(self.data, exist_ok=True)
         os.makedirs(self.stripes, exist_ok=True)
         with open(self.conf, "w") as f:
             f.write(self.text)
@@ -75,7 +77,8 @@ class Sluiced:
 
     def __exit__(self, *exc):
         self.proc.__exit__(*exc)
-        host.drop_dir(self.data)
+        if not self.keep:
+            host.drop_dir(self.data)
         if os.path.exists(self.socket):
             os.unlink(self.socket)
 

@@ -61,20 +61,42 @@ def classpath(ctx):
     return f"{jars}/*"
 
 
-def ends(port, topic, partitions=PARTITIONS):
-    """Log ends of a topic by ListOffsets, [] while it is unknown: what a consumer could read."""
-    name = topic.encode()
-    body = struct.pack(">iih", -1, 1, len(name)) + name + struct.pack(">i", partitions)
-    body += b"".join(struct.pack(">iq", i, -1) for i in range(partitions))
-    req = struct.pack(">hhih", 2, 1, 7, -1) + body
-    with socket.create_connection(("127.0.0.1", port), 5) as s:
+def _ask(port, api, version, body):
+    """One request with a classic header; the answer from its length on."""
+    req = struct.pack(">hhih", api, version, 7, -1) + body
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.sendall(struct.pack(">i", len(req)) + req)
         data = b""
         while len(data) < 4 or len(data) < 4 + struct.unpack(">i", data[:4])[0]:
             part = s.recv(1 << 16)
             if not part:
-                raise host.BenchError("the server closed the connection of ListOffsets")
+                raise host.BenchError(f"the server closed the connection of API {api}")
             data += part
+    return data
+
+
+def delete(server, topic):
+    """DeleteTopics."""
+    name = topic.encode()
+    data = _ask(server.port, 20, 1, struct.pack(">ih", 1, len(name)) + name + struct.pack(">i", 10000))
+    code = struct.unpack(">h", data[-2:])[0]
+    if code:
+        raise host.BenchError(f"{server.name}: {topic} could not be deleted: error {code}")
+
+
+def committed(server, topic):
+    """Records of a topic that a read_committed consumer gets, from its begin to its end."""
+    out = host.run("kcat", "-q", "-b", f"127.0.0.1:{server.port}", "-X", "isolation.level=read_committed", "-C",
+                   "-t", topic, "-o", "beginning", "-e", "-f", ".", stdin=subprocess.DEVNULL)
+    return len(out)
+
+
+def ends(port, topic, partitions=PARTITIONS):
+    """Log ends of a topic by ListOffsets, [] while it is unknown: what a consumer could read."""
+    name = topic.encode()
+    body = struct.pack(">iih", -1, 1, len(name)) + name + struct.pack(">i", partitions)
+    body += b"".join(struct.pack(">iq", i, -1) for i in range(partitions))
+    data = _ask(port, 2, 1, body)
     at = 4 + 4 + 4 + 2 + len(name) + 4  # size, correlation id, one topic, its name, partitions
     got = [struct.unpack_from(">ihqq", data, at + 22 * i) for i in range(partitions)]
     return [g[3] for g in sorted(got)] if all(g[1] == 0 for g in got) else []
