@@ -49,7 +49,9 @@ void sl_cursor_init(struct sl_cursor *c, struct sl_cursor_mem *m, struct sl_part
 /* More of what was read is left: the next record costs no read, if no other cursor reads first. */
 SL_INLINE bool sl_cursor_held(const struct sl_cursor *c)
 {
-	return c->mem->owner == c && (c->walking || c->pos < c->len);
+	if (c->mem->owner != c)
+		return false;
+	return c->walking ? c->walk.left > 0 || c->batch_end < c->len : c->pos < c->len;
 }
 /* Goes there; what was read is dropped if it does not hold that offset. */
 void sl_cursor_seek(struct sl_cursor *c, int64_t offset);

@@ -257,9 +257,11 @@ SL_MUST_CHECK int sl_in_plugins_listen(struct sl_intake *in, char *err, size_t e
 SL_MUST_CHECK int sl_in_plugins_start(struct sl_intake *in);
 void sl_in_plugins_stop(struct sl_intake *in); /* no new ones; the others are drained */
 void sl_in_plugin_close(struct sl_in_ring *r); /* its sockets */
-void sl_in_beat(struct sl_intake *in);         /* heartbeats and figures of all rings */
-void sl_in_keep_stats(struct sl_intake *in);   /* for other threads */
 uint64_t sl_in_plugin_mark(const char *cluster_id, const uint8_t instance[16], int64_t pid);
+
+/* intake_beat.c */
+void sl_in_beat(struct sl_intake *in);       /* heartbeats and figures of all rings */
+void sl_in_keep_stats(struct sl_intake *in); /* for other threads */
 
 /* intake_handover.c */
 /* Submits the search; the ring is SL_IN_OPENING until sl_in_plugin_opened(). */

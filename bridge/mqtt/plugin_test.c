@@ -45,6 +45,8 @@ int mosquitto_callback_unregister(SL_UNUSED mosquitto_plugin_id_t *id, int event
 	return MOSQ_ERR_SUCCESS;
 }
 
+void mosquitto_log_printf(int level, const char *fmt, ...) SL_PRINTF(2, 3);
+
 void mosquitto_log_printf(SL_UNUSED int level, const char *fmt, ...)
 {
 	va_list ap;

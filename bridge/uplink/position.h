@@ -39,10 +39,13 @@ struct sl_position {
 	uint64_t forwarded, dead_letter, evicted_unsent, missing; /* missing: no record there */
 };
 
-/* Length, or -EMSGSIZE. */
+/* Both NUL-terminated; the value's length, or -EMSGSIZE. Caps of SL_POS_KEY_MAX + 1 and
+ * SL_POS_VALUE_MAX + 1 are enough for whatever a valid struct holds. */
 int sl_claim_encode(const struct sl_claim *c, char *key, size_t key_cap, char *val, size_t val_cap);
 int sl_position_encode(const struct sl_position *p, char *key, size_t key_cap, char *val,
 		       size_t val_cap);
+/* Is it a key of this gateway's, well-formed or not? */
+bool sl_pos_key_ours(const char *gateway, struct sl_slice key);
 enum sl_pos_kind { SL_POS_OTHER, SL_POS_CLAIM, SL_POS_POSITION }; /* other: of another gateway */
 /* -EILSEQ: not understood though it bears this gateway's key; then the uplink stops with an alarm.
  * A record without a value is SL_POS_OTHER. */

@@ -10,7 +10,7 @@
  *
  *          open ──READY──> begin, produce…, commit ──COMMITTED──> begin …
  *                             └──> abort ──ABORTED──> begin …
- *   any event of class REBUILD or FENCED: close, open again.
+ *   FAILED of class ABORT: abort. Of class REBUILD, FENCED or DENIED: close, open again.
  */
 #ifndef SL_BRIDGE_UPLINK_SINK_H
 #define SL_BRIDGE_UPLINK_SINK_H
@@ -32,28 +32,32 @@ enum sl_sink_class {
 };
 
 enum sl_sink_event_kind {
-	SL_SINK_READY,     /* open ended: positions are complete */
-	SL_SINK_POSITION,  /* while opening: one record of the positions topic for this gateway */
-	SL_SINK_CLAIM,     /* while opening */
-	SL_SINK_DELIVERED, /* record `tag` is in the log there (its transaction is still open) */
+	SL_SINK_READY,        /* open ended: positions are complete */
+	SL_SINK_POSITION,     /* while opening: the last record of one of this gateway's keys */
+	SL_SINK_CLAIM,        /* while opening, at most one: without it there is none */
+	SL_SINK_BAD_POSITION, /* while opening: such a record that is not understood; `text` */
+	SL_SINK_DELIVERED,    /* `count` more are in the log there (their transaction is open) */
 	SL_SINK_REFUSED, /* record `tag` was refused for good, alone or with others of its batch */
-	SL_SINK_UNSENT,  /* record `tag` was not sent: purged by abort or failure */
+	SL_SINK_UNSENT,  /* `count` more were not sent: purged by abort or failure */
 	SL_SINK_COMMITTED,
 	SL_SINK_ABORTED,
-	SL_SINK_TOPIC_READY, /* make_topic ended well: `topic` exists */
-	SL_SINK_TOPIC_GONE,  /* `topic` does not exist there (any more) */
-	SL_SINK_LINK_DOWN,   /* all brokers are away; nothing else changes */
+	SL_SINK_TOPIC_READY,  /* `topic` exists: make_topic or a first look ended well */
+	SL_SINK_TOPIC_GONE,   /* `topic` does not exist there (any more) */
+	SL_SINK_TOPIC_FAILED, /* make_topic did not make `topic`: `class` is RETRY or DENIED */
+	SL_SINK_LINK_DOWN,    /* all brokers are away, or nobody answers; nothing else changes */
 	SL_SINK_LINK_UP,
 	SL_SINK_FAILED, /* what was under way failed: `class` says what to do */
 };
 
-struct sl_sink_event {
+struct sl_sink_event { /* what the kind does not name is not set */
 	enum sl_sink_event_kind kind;
-	enum sl_sink_class class; /* FAILED */
-	uint64_t tag;             /* DELIVERED, REFUSED, UNSENT */
-	int kafka_error; /* Kafka's error code, or 0; REFUSED: why (10 too large, 32 bad timestamp,
-			    …) */
-	char text[256];  /* for people; topic name for TOPIC_* */
+	enum sl_sink_class class; /* FAILED, TOPIC_FAILED */
+	uint64_t tag;             /* REFUSED */
+	uint32_t count;           /* DELIVERED, UNSENT */
+	int kafka_error; /* FAILED, TOPIC_FAILED, REFUSED: Kafka's error code, or 0; with REFUSED
+			    why: 10 too large, 32 bad timestamp, ... */
+	char topic[SL_TOPIC_NAME_MAX + 1]; /* TOPIC_* */
+	char text[256];                    /* for people: all but DELIVERED, UNSENT */
 	struct sl_claim claim;
 	struct sl_position position;
 };
@@ -71,26 +75,31 @@ struct sl_sink_rec { /* borrowed until produce returns */
 struct sl_sink_ops {
 	const char *name;
 	/* Starts to connect: init_transactions first, then the positions topic is made if it is
-	 * missing (compacted) and read to its end, read_committed. 0 or -errno at once; then
-	 * events. */
+	 * missing (compacted) and read to its end, read_committed. 0; -EBUSY: earlier ones that
+	 * were closed still hang in the library; -ENOMEM. Then events. */
 	int (*open)(struct sl_sink *s);
 	/* 0; -EINVAL: not ready or one is open. */
 	int (*begin)(struct sl_sink *s);
 	/* Copies the record. 0; -EAGAIN: the window is full, poll; -ENOENT: the topic is not known
 	 * there (TOPIC_GONE follows or make_topic it); -EPIPE: a FAILED event follows; -EMSGSIZE:
-	 * larger than the client itself takes: as refused, no event follows. */
+	 * larger than the client itself takes: as refused, no event follows; -EINVAL: no
+	 * transaction is open. For the positions topic r->partition is not looked at: the record
+	 * goes where this gateway's others lie. */
 	int (*produce)(struct sl_sink *s, const struct sl_sink_rec *r);
 	/* Bring DELIVERED or REFUSED for all that is out, then COMMITTED or FAILED; with refusals
 	 * it ends FAILED/ABORT without a try. */
 	int (*commit)(struct sl_sink *s);
 	int (*abort)(struct sl_sink *s); /* ABORTED or FAILED; UNSENT for what was out */
-	/* Partitions of a topic there: > 0; 0: not known (yet); starts to ask. */
+	/* Partitions of a topic there: > 0; 0: not known (yet): asks, and TOPIC_READY or
+	 * TOPIC_GONE follows. What is known is looked at again now and then. */
 	int (*topic_partitions)(struct sl_sink *s, const char *topic);
-	/* TOPIC_READY or FAILED follows. partitions > 0; replication -1: the centre's default. */
+	/* TOPIC_READY or TOPIC_FAILED follows. partitions > 0; replication -1: the centre's
+	 * default. -EINVAL: not ready; -EMFILE: too many topics. */
 	int (*make_topic)(struct sl_sink *s, const char *topic, uint32_t partitions,
 			  int32_t replication, bool compacted);
 	/* Up to n events; waits for the first one up to timeout_ms (0: not at all). Their number.
-	 */
+	 * Delivery reports are served here and nowhere else: so call it also while open, commit
+	 * or abort is under way, every 200 ms or so. FAILED may come at any time, once. */
 	unsigned (*poll)(struct sl_sink *s, struct sl_sink_event *ret_ev, unsigned n,
 			 int timeout_ms);
 	int (*poll_fd)(struct sl_sink *s); /* readable when poll would find something; -1: none */

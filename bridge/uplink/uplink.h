@@ -13,6 +13,7 @@
 #ifndef SL_BRIDGE_UPLINK_H
 #define SL_BRIDGE_UPLINK_H
 
+#include "mirror.h"
 #include "sluice/config.h"
 #include "sluice/counters.h"
 #include "sluice/ingest.h"
@@ -57,7 +58,9 @@ SL_MUST_CHECK int sl_uplink_start(struct sl_uplink *u);
 int sl_uplink_stop(struct sl_uplink *u, uint64_t deadline_ns);
 void sl_uplink_free(struct sl_uplink *u); /* accepts NULL */
 
-/* The operator's. Durable when they return. Any thread but the uplink's; block shortly. */
+/* The operator's. Durable when they return. Any thread but the uplink's; block shortly. -errno of
+ * writing <data>/state/uplink: then nothing has changed. -EBUSY: the alarm `copy` has to be decided
+ * about first; -ETIMEDOUT: the thread hangs in the disk. */
 int sl_uplink_pause(struct sl_uplink *u);
 int sl_uplink_resume(struct sl_uplink *u);
 /* Bytes a second, 0: no cap; until the next start. */
@@ -76,8 +79,10 @@ struct sl_uplink_stats { /* records; counts since the data directory was made */
 	int64_t oldest_ms;   /* age of the oldest record not sent, by its timestamp; -1: none */
 	uint64_t rate_bytes; /* the cap in force */
 	uint32_t retry_ms;
-	char last_error[SL_CFG_TEXT_MAX];
+	char last_error[SL_CFG_TEXT_MAX]; /* of the alarm, as long as there is one */
 };
 void sl_uplink_stats(struct sl_uplink *u, struct sl_uplink_stats *ret_stats); /* any thread */
+/* False: nothing is copied down. Any thread. */
+bool sl_uplink_mirror(struct sl_uplink *u, struct sl_mirror_stats *ret_stats);
 
 #endif

@@ -9,6 +9,7 @@
 #include "platform/base/log.h"
 #include "platform/config/config.h"
 #include "topics.h"
+#include "uplink_report.h"
 
 #define NODE_ID          1
 #define CHECKPOINT_EVERY 10 /* housekeeping turns */
@@ -23,6 +24,11 @@ static json_t *on_status(void *arg, SL_UNUSED const json_t *req)
 
 static const struct sl_control_cmd control_cmds[] = {
 	{"status", on_status},
+	{"uplink.status", sl_uplink_on_status},
+	{"uplink.pause", sl_uplink_on_pause},
+	{"uplink.resume", sl_uplink_on_resume},
+	{"uplink.rate", sl_uplink_on_rate},
+	{"uplink.adopt", sl_uplink_on_adopt},
 };
 
 static unsigned on_metrics(void *arg, FILE *out)
@@ -139,12 +145,25 @@ static int open_store(struct sl_gateway *g, char *err, size_t errlen)
 	return 0;
 }
 
-static int start_dataplane(struct sl_gateway *g, char *err, size_t errlen)
+static int make_dataplane(struct sl_gateway *g, char *err, size_t errlen)
 {
 	struct sl_dp_cfg dc = {.config = g->config, .store = g->store, .counters = g->counters};
-	int rc = sl_dp_new(&dc, &g->dp, err, errlen);
 
-	return rc ? rc : sl_dp_start(g->dp, err, errlen);
+	return sl_dp_new(&dc, &g->dp, err, errlen);
+}
+
+/* Before anything is appended: it looks where the logs ended. */
+static int make_uplink(struct sl_gateway *g, char *err, size_t errlen)
+{
+	struct sl_uplink_cfg uc = {
+		.config = g->config, .store = g->store, .dp = g->dp, .counters = g->counters};
+
+	return g->config->uplink.bootstrap[0] ? sl_uplink_new(&uc, &g->uplink, err, errlen) : 0;
+}
+
+static int start_dataplane(struct sl_gateway *g, char *err, size_t errlen)
+{
+	return sl_dp_start(g->dp, err, errlen);
 }
 
 static int start_kafka(struct sl_gateway *g, char *err, size_t errlen)
@@ -185,6 +204,15 @@ static int start_mqtt(struct sl_gateway *g, char *err, size_t errlen)
 	rc = sl_mqtt_start(g->mqtt);
 	if (rc)
 		snprintf(err, errlen, "mqtt: %s", strerror(-rc));
+	return rc;
+}
+
+static int start_uplink(struct sl_gateway *g, char *err, size_t errlen)
+{
+	int rc = g->uplink ? sl_uplink_start(g->uplink) : 0;
+
+	if (rc)
+		snprintf(err, errlen, "uplink: %s", strerror(-rc));
 	return rc;
 }
 
@@ -258,8 +286,9 @@ static int make_topics(struct sl_gateway *g, char *err, size_t errlen)
 
 /* In this order; a stop is the reverse. What the config has no section for does nothing. */
 static int (*const steps[])(struct sl_gateway *g, char *err, size_t errlen) = {
-	lock_data,   start_eal,       open_counters, open_store, close_books,
-	make_topics, start_dataplane, start_kafka,   start_mqtt, start_admin,
+	lock_data,   start_eal,      open_counters, open_store,      close_books,
+	make_topics, make_dataplane, make_uplink,   start_dataplane, start_kafka,
+	start_mqtt,  start_uplink,   start_admin,
 };
 
 int sl_gateway_start(struct sl_gateway *g, struct sl_config *config, char *err, size_t errlen)
@@ -332,10 +361,11 @@ static void release(struct sl_gateway *g)
  * still has records or jobs under way. */
 static int stop_bridges(struct sl_gateway *g, uint64_t now, uint64_t bound)
 {
+	int uplink = g->uplink ? sl_uplink_stop(g->uplink, now + bound / 4) : 0;
 	int mqtt = g->mqtt ? sl_mqtt_stop(g->mqtt, now + bound / 8 * 3) : 0;
 	int kafka = g->kafka ? sl_kafka_stop(g->kafka, now + bound / 2) : 0;
 
-	return mqtt ? mqtt : kafka;
+	return uplink ? uplink : mqtt ? mqtt : kafka;
 }
 
 int sl_gateway_stop(struct sl_gateway *g)
@@ -357,6 +387,7 @@ int sl_gateway_stop(struct sl_gateway *g)
 		sl_counters_checkpoint(g->counters);
 	if (hung) /* what still runs uses the store: it is left as it is, the next start recovers */
 		return -EINPROGRESS;
+	sl_uplink_free(g->uplink);
 	sl_mqtt_free(g->mqtt);
 	sl_kafka_free(g->kafka);
 	sl_dp_free(g->dp);

@@ -13,6 +13,7 @@
 
 #include "bridge/kafka/kafka.h"
 #include "bridge/mqtt/mqtt.h"
+#include "bridge/uplink/uplink.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
 #include "ledger.h"
@@ -28,7 +29,8 @@ struct sl_gateway { /* visible to this folder only */
 	struct sl_store_recovery recovery;
 	struct sl_dataplane *dp;
 	struct sl_kafka *kafka;
-	struct sl_mqtt *mqtt; /* NULL: no such section */
+	struct sl_mqtt *mqtt;     /* NULL: no such section */
+	struct sl_uplink *uplink; /* the same */
 	struct sl_http *http;
 	struct sl_control *control;
 	struct sl_rates rates;

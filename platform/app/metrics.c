@@ -5,6 +5,7 @@
 #include "platform/base/clock.h"
 #include "platform/http/prom.h"
 #include "sl_version.h"
+#include "uplink_report.h"
 
 #define SNAPSHOT_TRIES 5
 
@@ -250,4 +251,5 @@ void sl_gateway_metrics(struct sl_gateway *g, FILE *f)
 	storage(f, g->store);
 	kafka(f, g->kafka);
 	sl_bridges_metrics(f, &l, g->mqtt);
+	sl_uplink_metrics(f, g);
 }

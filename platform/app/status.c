@@ -5,6 +5,7 @@
 #include "gateway.h"
 #include "platform/base/clock.h"
 #include "sl_version.h"
+#include "uplink_report.h"
 
 #define SNAPSHOT_TRIES 20
 #define STATUS_PORTS   SL_CFG_PORTS_MAX
@@ -95,7 +96,7 @@ static json_t *rates_json(struct sl_gateway *g, const struct sl_ledger *l)
 
 static const char *const origin_name[SL_ORIGIN_CNT] = {"ingest", "kafka", "mqtt", "internal"};
 
-static json_t *log_json(const struct sl_ledger *l)
+static json_t *log_json(struct sl_gateway *g, const struct sl_ledger *l)
 {
 	json_t *o = json_object(), *app = json_object(), *fail = json_object();
 
@@ -105,11 +106,7 @@ static json_t *log_json(const struct sl_ledger *l)
 	}
 	json_object_set_new(o, "appended", app);
 	json_object_set_new(o, "append_failed", fail);
-	set(o, "forwarded", 0); /* no topic has an uplink in this version */
-	set(o, "backlog", 0);
-	set(o, "evicted_unsent", 0);
-	set(o, "dead_letter", 0);
-	set(o, "difference", l->log_difference);
+	sl_uplink_log_json(o, g, l);
 	return o;
 }
 
@@ -247,7 +244,7 @@ json_t *sl_gateway_status(struct sl_gateway *g)
 	if (rates)
 		json_object_set_new(doc, "rates", rates);
 	json_object_set_new(doc, "ledger", ledger_json(&l));
-	json_object_set_new(doc, "log", log_json(&l));
+	json_object_set_new(doc, "log", log_json(g, &l));
 	json_object_set_new(doc, "topics", topics);
 	json_object_set_new(doc, "lcores", lcores_json(g));
 	json_object_set_new(doc, "notes", notes_json(&l));
@@ -255,6 +252,7 @@ json_t *sl_gateway_status(struct sl_gateway *g)
 	json_object_set_new(doc, "kafka", kafka_json(g->kafka));
 	json_object_set_new(doc, "mqtt", sl_bridges_mqtt_json(&l, g->mqtt));
 	json_object_set_new(doc, "downlink", downlink_json(&l));
+	json_object_set_new(doc, "uplink", sl_uplink_json(g, &l));
 	json_object_set_new(doc, "recovery", recovery_json(&g->recovery));
 	return doc;
 }

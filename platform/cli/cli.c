@@ -9,7 +9,7 @@
 static int cmd_help(struct sl_cli *cli);
 static int cmd_version(struct sl_cli *cli);
 
-enum takes { TAKES_JSON = 1, TAKES_WATCH = 2, TAKES_SOCKET = 4, TAKES_ARG = 8 };
+enum takes { TAKES_JSON = 1, TAKES_WATCH = 2, TAKES_SOCKET = 4, TAKES_ARG = 8, TAKES_WORDS = 16 };
 
 static const struct command {
 	const char *name, *shown;
@@ -23,6 +23,8 @@ static const struct command {
 	 "ports, rates, the loss ledger, disk, topics; --watch: again every second"},
 	{"drops", "drops", TAKES_JSON | TAKES_SOCKET, sl_cli_drops,
 	 "what did not become a record, why, and what to do"},
+	{"uplink", "uplink", TAKES_WORDS | TAKES_JSON | TAKES_SOCKET, sl_cli_uplink,
+	 "how far the centre is: uplink status; pause, resume, rate 10MB/s|off, adopt"},
 	{"help", "help", 0, cmd_help, "this text"},
 	{"--help", NULL, 0, cmd_help, NULL},
 	{"-h", NULL, 0, cmd_help, NULL},
@@ -37,7 +39,7 @@ static void put_usage(FILE *out)
 			fprintf(out, "  %-12s %s\n", COMMANDS[i].shown, COMMANDS[i].help);
 	}
 	fputs("\noptions\n"
-	      "  --json         machine-readable answer (check, status, drops)\n"
+	      "  --json         machine-readable answer (check, status, drops, uplink)\n"
 	      "  --watch        keep going (status); a line a second if it is not a terminal\n"
 	      "  --socket PATH  sluiced's control socket (default $SLUICE_SOCKET or " SL_CLI_SOCKET
 	      ")\n\n"
@@ -107,9 +109,10 @@ static int take_word(struct sl_cli *cli, const struct command *cmd, int left, ch
 		cli->socket = argv[1];
 		return 2;
 	}
-	if (!(cmd->takes & TAKES_ARG) || cli->arg)
+	if (cli->arg ? !(cmd->takes & TAKES_WORDS) || cli->arg2
+		     : !(cmd->takes & (TAKES_ARG | TAKES_WORDS)))
 		return complain(cli, "too many words at", argv[0]), 0;
-	cli->arg = argv[0];
+	*(cli->arg ? &cli->arg2 : &cli->arg) = argv[0];
 	return 1;
 }
 

@@ -24,7 +24,8 @@ struct sl_cli {
 	const char *socket; /* --socket, else $SLUICE_SOCKET, else SL_CLI_SOCKET */
 	bool json;          /* --json */
 	bool watch;         /* --watch */
-	const char *arg;    /* the command's one argument, or NULL */
+	const char *arg;    /* the command's argument, or NULL */
+	const char *arg2;   /* its second */
 };
 
 /* The whole program but for the exit. */
@@ -34,8 +35,10 @@ int sl_cli_main(struct sl_cli *cli, int argc, char **argv);
 int sl_cli_check(struct sl_cli *cli);
 int sl_cli_status(struct sl_cli *cli);
 int sl_cli_drops(struct sl_cli *cli);
+int sl_cli_uplink(struct sl_cli *cli);
 
 /* Asks the daemon; NULL after saying on `err` what is wrong and what to try. Owned JSON. */
 json_t *sl_cli_call(struct sl_cli *cli, const char *cmd);
+json_t *sl_cli_ask(struct sl_cli *cli, const json_t *req); /* a whole request, borrowed */
 
 #endif

@@ -27,8 +27,16 @@ static const char *advice(int rc)
 
 json_t *sl_cli_call(struct sl_cli *cli, const char *cmd)
 {
+	json_t *req = json_pack("{s:s}", "cmd", cmd), *answer = sl_cli_ask(cli, req);
+
+	json_decref(req);
+	return answer;
+}
+
+json_t *sl_cli_ask(struct sl_cli *cli, const json_t *req)
+{
 	json_t *answer = NULL;
-	int rc = sl_control_call(cli->socket, cmd, SL_CLI_TIMEOUT_MS, &answer);
+	int rc = sl_control_ask(cli->socket, req, SL_CLI_TIMEOUT_MS, &answer);
 
 	if (rc == 0)
 		return answer;

@@ -31,6 +31,11 @@ json_t *sl_drops_json(const json_t *st);
 /* MQTT in and down: its book, who is connected; nothing if there has never been any. */
 void sl_render_mqtt(FILE *out, const json_t *st);
 
+/* The uplink in a few lines; nothing if there is none. */
+void sl_render_uplink(FILE *out, const json_t *st);
+/* All of it, from the answer to uplink.status. */
+void sl_render_uplink_full(FILE *out, json_t *up);
+
 /* ---- helpers --------------------------------------------------------------------------------- */
 
 int64_t sl_json_int(const json_t *obj, const char *key); /* 0 if it is not there */

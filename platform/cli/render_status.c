@@ -272,6 +272,7 @@ void sl_render_status(FILE *out, const json_t *st, const json_t *prev, double dt
 	put_rates(out, st, prev, dt_s);
 	put_ledger(out, st);
 	sl_render_mqtt(out, st);
+	sl_render_uplink(out, st);
 	put_notes(out, st);
 	put_disk(out, st);
 	put_topics(out, st);

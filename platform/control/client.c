@@ -124,14 +124,12 @@ static int exchange(int fd, const char *request, uint64_t deadline_ns, json_t **
 	return json_is_string(json_object_get(answer, "error")) ? -EREMOTEIO : 0;
 }
 
-int sl_control_call(const char *path, const char *cmd, int timeout_ms, json_t **ret_answer)
+int sl_control_ask(const char *path, const json_t *req, int timeout_ms, json_t **ret_answer)
 {
 	uint64_t deadline = sl_clock_mono_ns() + (uint64_t)timeout_ms * 1000000;
-	json_t *req = json_pack("{s:s}", "cmd", cmd);
 	char *text = req ? json_dumps(req, JSON_COMPACT) : NULL;
 	int fd, rc = -ENOMEM;
 
-	json_decref(req);
 	if (text) {
 		rc = fd = connect_to(path);
 		if (fd >= 0) {
@@ -140,5 +138,14 @@ int sl_control_call(const char *path, const char *cmd, int timeout_ms, json_t **
 		}
 	}
 	free(text);
+	return rc;
+}
+
+int sl_control_call(const char *path, const char *cmd, int timeout_ms, json_t **ret_answer)
+{
+	json_t *req = json_pack("{s:s}", "cmd", cmd);
+	int rc = sl_control_ask(path, req, timeout_ms, ret_answer);
+
+	json_decref(req);
 	return rc;
 }

@@ -62,5 +62,8 @@ void sl_control_stop(struct sl_control *ctl);
  */
 SL_MUST_CHECK int sl_control_call(const char *path, const char *cmd, int timeout_ms,
 				  json_t **ret_answer);
+/* The same with a whole request, which is borrowed. */
+SL_MUST_CHECK int sl_control_ask(const char *path, const json_t *req, int timeout_ms,
+				 json_t **ret_answer);
 
 #endif
