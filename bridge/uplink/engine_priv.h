@@ -27,7 +27,7 @@
 #define TURN_RECORDS    4096 /* sent in one turn at most */
 #define HEADS_A_TURN    16
 #define OWN_HDRS        5     /* sluice.gateway, .topic, .partition, .offset, .timestamp */
-#define RECORD_BYTES    120   /* what a record costs beside its own bytes, for the limits */
+#define RECORD_BYTES    120   /* what a record costs beside its own bytes, for the rate */
 #define DEAD_VALUE_MAX  65536 /* of a value that was too large, in its dead letter */
 #define ABORTS_IN_ROW   3     /* without a refusal: then the engine backs off */
 #define TAG_POSITION    (1ull << 63)
@@ -52,7 +52,6 @@ struct dest { /* a topic at the centre */
 	uint32_t want;   /* partitions, if it has to be made */
 	uint64_t due_ns; /* look again */
 	bool seen;       /* it was there once */
-	bool dead_letter;
 };
 
 struct topic {              /* one that is carried */
@@ -169,8 +168,8 @@ struct sl_engine {
 	uint64_t sweep_ns;  /* no new round before */
 	bool looking;       /* a round found nothing; the next one is not held up */
 	bool want_store;    /* this turn found nothing: the store's move is waited for */
-	char offset_text[24], ts_text[24], size_text[24];
-	struct sl_hdr *hdr; /* of the record being sent */
+	char offset_text[24], ts_text[24]; /* of the record being sent */
+	struct sl_hdr *hdr;                /* of the record being sent */
 	uint32_t hdr_cap;
 
 	uint64_t save_ns; /* UINT64_MAX: nothing to save */

@@ -180,7 +180,7 @@ static void sent(struct sl_engine *e, struct part *p)
 	p->next.forwarded++;
 	p->next.leader_epoch = e->rec.leader_epoch;
 	e->txn.records++;
-	e->txn.bytes += bytes;
+	e->txn.bytes += e->rec.bytes;
 	e->circle_bytes += bytes;
 	sl_budget_take(&e->budget, bytes);
 	e->held = false;

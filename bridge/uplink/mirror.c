@@ -118,7 +118,7 @@ static void count_lag(struct sl_mirror *m)
 
 static rd_kafka_topic_t *topic_handle(struct sl_mirror *m, struct sl_mirror_topic *t)
 {
-	rd_kafka_topic_conf_t *conf = rd_kafka_topic_conf_new();
+	rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(m->client->rk);
 
 	rd_kafka_topic_conf_set_opaque(conf, t);
 	return rd_kafka_topic_new(m->client->rk, t->name, conf);
@@ -142,6 +142,17 @@ static bool have_client(struct sl_mirror *m, uint64_t now)
 	return true;
 }
 
+/* A local topic that was deleted is made again at once, not when the next record comes. */
+static void look_at_store(struct sl_mirror *m)
+{
+	uint64_t now = sl_store_generation(m->cfg.store);
+
+	for (uint32_t i = 0; now != m->generation && i < m->topic_cnt; i++)
+		if (sl_mirror_topic_deleted(&m->topic[i]))
+			m->topic[i].due_ns = 0;
+	m->generation = now;
+}
+
 static void turn(struct sl_mirror *m)
 {
 	const struct timespec step = {.tv_nsec = SL_MIRROR_POLL_MS * 1000000L};
@@ -151,6 +162,7 @@ static void turn(struct sl_mirror *m)
 		nanosleep(&step, NULL);
 		return;
 	}
+	look_at_store(m);
 	for (uint32_t i = 0; i < m->topic_cnt && !sl_mirror_stopping(m); i++)
 		sl_mirror_topic_tend(m, &m->topic[i], now);
 	(void)sl_mirror_copy(m);

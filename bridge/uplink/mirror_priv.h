@@ -13,7 +13,7 @@
 
 #define SL_MIRROR_POLL_MS 200
 #define SL_MIRROR_SAVE_NS 5000000000ull
-#define SL_MIRROR_LOOK_NS 60000000000ull /* the centre's partitions, when all is well */
+#define SL_MIRROR_LOOK_NS 20000000000ull /* the centre's partitions, when all is well */
 #define SL_MIRROR_ASK_MS  1000           /* for a request that blocks the thread */
 #define SL_MIRROR_PATH    (SL_CFG_PATH_MAX + 32)
 
@@ -72,6 +72,7 @@ struct sl_mirror {
 	uint32_t hdr_cap;
 	uint32_t out; /* appends with the data plane */
 	uint64_t save_ns, rng;
+	uint64_t generation; /* of the store's topics, when they were last looked at */
 	uint32_t client_backoff_ms;
 	uint64_t client_due_ns;
 	struct sl_log_limit limit;
@@ -90,6 +91,7 @@ bool sl_mirror_stopping(const struct sl_mirror *m);
 void sl_mirror_topic_tend(struct sl_mirror *m, struct sl_mirror_topic *t, uint64_t now_ns);
 /* Stops reading; what is not stored will be read again. */
 void sl_mirror_part_halt(struct sl_mirror *m, struct sl_mirror_part *p);
+bool sl_mirror_topic_deleted(const struct sl_mirror_topic *t); /* the local one */
 /* The local topic is gone, or the mirror ends. */
 void sl_mirror_topic_drop(struct sl_mirror *m, struct sl_mirror_topic *t);
 /* What the consumer says of a partition that is not a record. */

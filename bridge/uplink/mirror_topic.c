@@ -112,6 +112,11 @@ void sl_mirror_topic_event(struct sl_mirror *m, const rd_kafka_message_t *msg)
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
+bool sl_mirror_topic_deleted(const struct sl_mirror_topic *t)
+{
+	return t->topic && sl_part_state(sl_topic_part(t->topic, 0)) == SL_PART_DELETED;
+}
+
 void sl_mirror_topic_drop(struct sl_mirror *m, struct sl_mirror_topic *t)
 {
 	for (uint32_t i = 0; i < t->part_cnt; i++) {
@@ -191,7 +196,7 @@ static int have_local(struct sl_mirror *m, struct sl_mirror_topic *t, uint32_t c
 {
 	int rc = 0;
 
-	if (t->topic && sl_part_state(sl_topic_part(t->topic, 0)) == SL_PART_DELETED)
+	if (sl_mirror_topic_deleted(t))
 		sl_mirror_topic_drop(m, t);
 	if (!t->topic)
 		t->topic = sl_store_topic_find(m->cfg.store, t->name, strlen(t->name));

@@ -20,8 +20,8 @@ struct setting {
 };
 
 /*
- * Ours where the config does not say otherwise: decision 0072 has the measurements. Where it matters
- * that something is not set: message.timeout.ms follows transaction.timeout.ms.
+ * Ours where the config does not say otherwise: decision 0072 has the measurements. Where it
+ * matters that something is not set: message.timeout.ms follows transaction.timeout.ms.
  */
 static const struct setting defaults_all[] = {
 	{"socket.timeout.ms", "10000"},      {"socket.connection.setup.timeout.ms", "10000"},

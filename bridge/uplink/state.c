@@ -128,6 +128,11 @@ static int load(struct sl_upstate *st, const char *gateway, char *err, size_t er
 	return rc;
 }
 
+static const char *file_system(const struct sl_up_identity *id)
+{
+	return strcmp(id->uuid, "-") ? id->uuid : id->fsid;
+}
+
 /* What the file says against where it lies. */
 static int compare(struct sl_upstate *st, const char *gateway)
 {
@@ -138,8 +143,8 @@ static int compare(struct sl_upstate *st, const char *gateway)
 		snprintf(st->alarm_text, sizeof(st->alarm_text),
 			 "the data directory is a copy, or was restored: inode %llu, file system "
 			 "%.40s; it was %llu on %.40s",
-			 (unsigned long long)now->inode, now->uuid,
-			 (unsigned long long)st->identity.inode, st->identity.uuid);
+			 (unsigned long long)now->inode, file_system(now),
+			 (unsigned long long)st->identity.inode, file_system(&st->identity));
 		return 0;
 	}
 	st->identity = *now;

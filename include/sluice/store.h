@@ -416,7 +416,7 @@ bool sl_part_dead_in(const struct sl_part *p, int64_t from, int64_t to);
 bool sl_part_unsent_in(const struct sl_part *p, int64_t from, int64_t to);
 /* Whether the centre can be reached now: who asks for `central` is refused at once while not. Rings
  * armed wakers when it changes. False until the uplink says otherwise. */
-void sl_store_link_set(struct sl_store *s, bool up); /* the uplink's thread */
+void sl_store_link_set(struct sl_store *s, bool up); /* the uplink; any thread of it */
 bool sl_store_link(const struct sl_store *s);        /* any thread */
 
 /* ---- reading: readers

@@ -12,8 +12,8 @@ import struct
 import sys
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, NewTopic
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
 from messages import h64
 
@@ -97,9 +97,20 @@ class Client:
         self.admin.delete_topics([topic], request_timeout=20)[topic].result()
         return True
 
+    def grow(self, topic, partitions):
+        self.admin.create_partitions([NewPartitions(topic, partitions)], request_timeout=20)[topic].result()
+        return True
+
+    def empty(self, topic):
+        """DeleteRecords of all there is."""
+        ends = [TopicPartition(topic, p, OFFSET_END) for p in self.parts(topic)]
+        for f in self.admin.delete_records(ends).values():
+            f.result()
+        return True
+
     def configure(self, topic, config):
-        r = ConfigResource(ConfigResource.Type.TOPIC, topic,
-                           incremental_configs=[ConfigEntry(k, str(v), incremental_operation=0) for k, v in config.items()])
+        to = [ConfigEntry(k, str(v), incremental_operation=AlterConfigOpType.SET) for k, v in config.items()]
+        r = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=to)
         self.admin.incremental_alter_configs([r])[r].result()
         return True
 

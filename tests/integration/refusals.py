@@ -57,11 +57,20 @@ def command_line(scope, check):
         check.equal(scope.run([SLUICED, *argv], check=False).returncode, 2, f"sluiced {' '.join(argv[:1])}: exit 2")
 
 
+def warnings(scope, check):
+    rules = [{"filter": "a/#", "topic": "t"}, {"filter": "a/b", "topic": "t"}]
+    daemon = make(scope, "warned", extra={"mqtt": {"socket": scope.path("mqtt.sock"), "map": rules}})
+    daemon.start()
+    check.equal(daemon.stop()[0], 0, "a rule that can never match: the daemon runs")
+    check.that("mqtt.map[1].filter: can never match" in daemon.log_text(), "and warns of it at its start")
+
+
 def main():
     check = Checks()
     with Scope("refusals") as scope:
         data_directory(scope, check)
         command_line(scope, check)
+        warnings(scope, check)
     check.finish()
 
 

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 import zlib
 
-from sltest import base, batch, corpus, daemon, frames, kafka, metrics
+from sltest import base, batch, carried, corpus, daemon, frames, kafka, metrics
 from sltest.murmur2 import murmur2, partition
 
 
@@ -143,6 +143,59 @@ class Dump(unittest.TestCase):
         r = kafka.DumpResult()
         r.take("x", "baseOffset: 0 lastOffset: 1 count: 2 isvalid: true\n| offset: 0 x\n| offset: 1 y\n")
         self.assertEqual((r.complaints, r.batches, r.records), ([], 1, 2))
+
+
+class CarriedRows(unittest.TestCase):
+    """Every fault that a centre can show is found, and only it."""
+
+    @staticmethod
+    def here(n, partition=0, key="k"):
+        return carried.Row("logs", partition, n, key, f"v{n}", f"{n + 100:016x}", "-", "-", "-", "-")
+
+    def there(self, n, at=None, **kw):
+        r = self.here(n)
+        return r._replace(**{"topic": "logs", "offset": at or 2 * n, "gateway": "gw", "from_topic": "logs",
+                             "from_partition": str(r.partition), "from_offset": str(n), **kw})
+
+    def faults(self, rows, but=()):
+        e = carried.Expected()
+        for n in range(5, 9):
+            e.add(self.here(n))
+        c = carried.Carried(e, "gw")
+        for r in rows:
+            c.take(r)
+        return c.finish(but)
+
+    def test_all_is_well(self):
+        self.assertEqual(self.faults(map(self.there, range(5, 9))), {})
+        self.assertEqual(self.faults([self.there(1, gateway="another"), *map(self.there, range(5, 9))]), {})
+
+    def test_every_fault(self):
+        good = [self.there(n) for n in range(5, 9)]
+        for want, bad in (({"missing": 1}, good[:2] + good[3:]), ({"missing": 4}, []),
+                          ({"twice": 1, "reordered": 1}, good + [good[3]]), ({"reordered": 1}, [good[1], good[0], *good[2:]]),
+                          ({"changed": 1}, [good[0]._replace(digest="0" * 16), *good[1:]]),
+                          ({"foreign": 1}, [*good, self.there(9)]), ({"foreign": 1}, [*good, self.there(6, from_topic="x")]),
+                          ({"unnamed": 1}, [*good, self.there(6, from_offset="-")]),
+                          ({"unnamed": 1}, [*good, self.there(6, gateway="-")]),
+                          ({"moved": 1}, [*good[:3], good[3]._replace(topic="else")]),
+                          ({"moved": 1, "split": 1}, [*good[:3], good[3]._replace(partition=1)])):
+            self.assertEqual(self.faults(bad), want)
+        self.assertEqual(self.faults(good[:3], but={("logs", 0, 8)}), {})
+
+    def test_a_gap_in_the_box_itself(self):
+        e = carried.Expected()
+        e.add(self.here(0))
+        with self.assertRaises(ValueError):
+            e.add(self.here(2))
+
+    def test_rows_of_a_file(self):
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, "rows")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("logs 0 5 k v5 0000000000000069 gw logs 0 5\n")
+            self.assertEqual(list(carried.rows(path)), [carried.Row("logs", 0, 5, "k", "v5", "0000000000000069",
+                                                                    "gw", "logs", "0", "5")])
 
 
 class SendAndVerify(unittest.TestCase):

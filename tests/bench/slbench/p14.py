@@ -20,7 +20,7 @@ GOAL = 0.8
 RECORDS = (2000000, 800000)  # full, quick; the backlog has a little more
 COMMIT_MS, COMMIT_BYTES, WINDOW = 250, 8 << 20, 2000
 # The uplink's own settings of the library, to both.
-SETTINGS = ("enable.idempotence=true", "acks=all", "linger.ms=5", "max.in.flight.requests.per.connection=2",
+SETTINGS = ("enable.idempotence=true", "acks=all", "linger.ms=1", "max.in.flight.requests.per.connection=2",
             "transaction.timeout.ms=60000", "socket.timeout.ms=10000", "queue.buffering.max.messages=2000")
 SEND_S = 60
 

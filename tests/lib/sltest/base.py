@@ -22,6 +22,7 @@ SLOW = 4 if SANITIZED else 1  # factor on every time limit
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 
 PR_SET_PDEATHSIG = 1
+CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _started = time.monotonic()
 
@@ -88,8 +89,23 @@ class Checks:
         sys.exit(1 if self.failed or not self.passed else 0)
 
 
+def enter(ns):
+    """Moves this process into a network namespace, for good."""
+    with open(f"/run/netns/{ns}") as f:
+        if _libc.setns(f.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter {ns}")
+
+
 def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _child_in(ns):
+    """What a child does before it becomes its program."""
+    def prepare():
+        _die_with_parent()
+        enter(ns)
+    return prepare if ns else _die_with_parent
 
 
 class Scope:
@@ -98,6 +114,7 @@ class Scope:
     def __init__(self, name):
         self.name = name
         self._undo = []
+        self._tell = []
         self._signals = {}
         self.failed = False
 
@@ -127,6 +144,8 @@ class Scope:
         self.failed = failed
         if isinstance(value, Timeout):
             say(f"FAIL  {value}")
+        for tell in self._tell if failed else ():
+            say(tell())
         while self._undo:
             step, args = self._undo.pop()
             try:
@@ -142,13 +161,20 @@ class Scope:
     def undo(self, step, *args):
         self._undo.append((step, args))
 
+    def tell_if_failed(self, text):
+        """text() is printed if the test ends with an exception: what one would ask for first."""
+        self._tell.append(text)
+
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
 
-    def popen(self, argv, **kw):
-        """Starts a process that dies with this one and is ended, by its id, with the scope."""
+    def popen(self, argv, ns=None, **kw):
+        """Starts a process that dies with this one and is ended, by its id, with the scope.
+
+        Main thread only: the kernel ends it when the thread ends that started it.
+        """
         kw.setdefault("stdin", subprocess.DEVNULL)
-        p = subprocess.Popen(argv, preexec_fn=_die_with_parent, **kw)
+        p = subprocess.Popen(argv, preexec_fn=_child_in(ns), **kw)
         self.undo(end_process, p)
         return p
 

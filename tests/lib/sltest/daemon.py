@@ -59,6 +59,7 @@ class Daemon:
         os.makedirs(self.stripes, exist_ok=True)
         scope.undo(_remove_tree, self.stripes)
         self.process = None
+        scope.tell_if_failed(self.last_words)
         self.config = {
             "gateway": {"id": f"test-{name}", "data": self.data},
             "dataplane": {"memory": "128MiB", "hugepages": "off", **(dataplane or {})},
@@ -146,6 +147,10 @@ class Daemon:
                 return "".join(f.readlines()[-lines:])
         except OSError as e:
             return str(e)
+
+    def last_words(self):
+        code = self.process.poll() if self.process else "not started"
+        return f"{self.name}: {'runs' if code is None else f'ended with {code}'}; its log ends:\n{self.tail()}"
 
     def log_text(self):
         with open(self.log_path, errors="replace") as f:

@@ -1,27 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two network namespaces joined by veth: one of devices, one that holds only the gateway's port."""
 
-import ctypes
 import json
 import os
 
-from .base import ip, wait_for
+from .base import enter, ip, wait_for
 
 DEV_IF = "dev0"
 GW_IF = "gw0"
 GW4 = "10.77.0.1"
 GW6 = "fd77::1"
-
-
-CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def enter(ns):
-    """Moves this process into a namespace; for children that do one thing there and end."""
-    with open(f"/run/netns/{ns}") as f:
-        if _libc.setns(f.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"cannot enter {ns}")
 
 
 def sysctl(ns, key, value):
