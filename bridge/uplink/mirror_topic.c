@@ -51,6 +51,10 @@ static bool part_place(struct sl_mirror *m, struct sl_mirror_part *p)
 		return false;
 	}
 	p->placed = true;
+	/* What only the log told goes into the file, too: the log may be emptied any time. */
+	p->local = sl_part_end(p->part);
+	p->central = p->next;
+	p->unsaved = p->next >= 0 && (!known || known->central != p->next);
 	return true;
 }
 
