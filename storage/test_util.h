@@ -288,24 +288,30 @@ static inline uint32_t tu_read(struct sl_part *p, int64_t offset, bool disk, uin
 	return rc ? 0 : rd.len;
 }
 
+/* Checks that what was read is tu_batch(), at that offset. */
+static inline void tu_same(const uint8_t *b, uint32_t len, int64_t offset, uint32_t n,
+			   uint32_t bytes, uint64_t tag, int64_t ts)
+{
+	static uint8_t want[TU_BATCH_CAP];
+
+	assert_int_equal(len, tu_batch(want, n, bytes, tag, ts));
+	assert_int_equal(sl_batch_base_offset(b), offset);
+	if (memcmp(b + SL_BATCH_MAGIC_OFF, want + SL_BATCH_MAGIC_OFF, len - SL_BATCH_MAGIC_OFF))
+		fail_msg("offset %" PRId64 ": other bytes", offset);
+}
+
 /* Checks that offsets from .. to hold batches of tu_batch() with rising tags from `tag`, each with
  * n records. */
 static inline void tu_check(struct sl_part *p, int64_t from, int64_t to, uint32_t n, uint32_t bytes,
 			    uint64_t tag, int64_t ts)
 {
-	static uint8_t want[TU_BATCH_CAP];
-
 	for (int64_t off = from; off < to; off += n, tag++) {
 		uint8_t *b;
 		int rc;
 		uint32_t len = tu_read(p, off, true, &b, &rc);
 		if (len == 0)
 			fail_msg("offset %" PRId64 ": %s", off, strerror(-rc));
-		assert_int_equal(len, tu_batch(want, n, bytes, tag, ts));
-		assert_int_equal(sl_batch_base_offset(b), off);
-		if (memcmp(b + SL_BATCH_MAGIC_OFF, want + SL_BATCH_MAGIC_OFF,
-			   len - SL_BATCH_MAGIC_OFF))
-			fail_msg("offset %" PRId64 ": other bytes", off);
+		tu_same(b, len, off, n, bytes, tag, ts);
 	}
 }
 

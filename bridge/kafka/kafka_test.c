@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "codec.h"
 #include "bridge/fake/fake_store.h"
+#include "codec.h"
 #include "platform/base/clock.h"
 #include "platform/record/frame.h"
 

@@ -6,8 +6,8 @@
 #ifndef SL_BRIDGE_KAFKA_RIG_H
 #define SL_BRIDGE_KAFKA_RIG_H
 
-#include "conn.h"
 #include "bridge/fake/fake_store.h"
+#include "conn.h"
 
 #define RIG_WALL_MS 1700000000000
 

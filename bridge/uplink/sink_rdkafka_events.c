@@ -164,11 +164,17 @@ static bool txn_ended(struct sl_rdk_sink *k, const struct sl_rdk_job *j, struct 
 	return true;
 }
 
+static bool is_answer(enum sl_sink_event_kind kind)
+{
+	return kind != SL_SINK_FAILED && kind != SL_SINK_TOPIC_FAILED && kind != SL_SINK_LINK_DOWN;
+}
+
 /* False: there is nothing to say of it. */
 static bool job_to_event(struct sl_rdk_sink *k, const struct sl_rdk_job *j,
 			 struct sl_sink_event *ev)
 {
-	k->awake_ns = sl_clock_mono_ns();
+	if (is_answer(j->kind)) /* else asking now and then would hide a silence */
+		k->awake_ns = sl_clock_mono_ns();
 	if (j->run == sl_rdk_job_look || j->run == sl_rdk_job_make)
 		return looked(k, j, ev);
 	if (j->run == sl_rdk_job_survey) {
