@@ -264,6 +264,31 @@ void sl_kslices_sort(struct sl_slice **by, uint32_t n)
 	qsort(by, n, sizeof(struct sl_slice *), by_content);
 }
 
+int sl_knames_mark(void *items, size_t stride, uint32_t n)
+{
+	struct sl_slice **by = calloc(n + 1, sizeof(*by));
+
+	if (!by)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		struct sl_kname *x = (struct sl_kname *)(void *)((uint8_t *)items + i * stride);
+		by[i] = &x->name;
+		x->first = true;
+		x->again = false;
+	}
+	sl_kslices_sort(by, n);
+	for (uint32_t i = 1; i < n; i++) {
+		struct sl_kname *before = SL_CONTAINER_OF(by[i - 1], struct sl_kname, name);
+		struct sl_kname *x = SL_CONTAINER_OF(by[i], struct sl_kname, name);
+		if (!sl_kslice_same(before->name, x->name))
+			continue;
+		x->again = before->again = true;
+		x->first = false;
+	}
+	free(by);
+	return 0;
+}
+
 /* ---- who we are ------------------------------------------------------------------------------ */
 
 const char *sl_kadmin_advertised(const struct sl_kreq *r, uint16_t *ret_port)

@@ -64,6 +64,15 @@ bool sl_kassignment_ok(const struct sl_kserver *s, struct sl_kr *in, struct sl_k
 void sl_kslices_sort(struct sl_slice **by, uint32_t n);
 bool sl_kslice_same(struct sl_slice a, struct sl_slice b);
 
+/* A name that a request asks for, the first member of what else it says of it. */
+struct sl_kname {
+	struct sl_slice name;
+	bool again; /* stands there more than once: answered once, as an error */
+	bool first; /* where it is answered */
+};
+/* Sets `again` and `first` of n items of `stride` bytes each. 0 or -ENOMEM. */
+SL_MUST_CHECK int sl_knames_mark(void *items, size_t stride, uint32_t n);
+
 /* Bits of AclOperation that there are, for a broker without an authorizer: all that make sense. */
 #define SL_KOPS_UNKNOWN INT32_MIN /* nobody asked */
 #define SL_KOPS_TOPIC   3576

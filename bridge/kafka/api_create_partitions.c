@@ -9,11 +9,10 @@
 #include "admin.h"
 
 struct item {
-	struct sl_slice name;
+	struct sl_kname asked; /* first member */
 	int32_t count;
 	int32_t assigned; /* new partitions with a manual assignment, -1: null */
 	struct sl_kr assignment;
-	bool again, first;
 };
 
 struct grow {
@@ -27,7 +26,7 @@ struct grow {
 
 static void read_item(struct sl_kr *in, struct item *ret, uint32_t *elems)
 {
-	ret->name = sl_kr_str(in);
+	ret->asked.name = sl_kr_str(in);
 	ret->count = sl_kr_i32(in);
 	ret->assigned = sl_kr_narray(in, in->flex ? 2 : 4);
 	ret->assignment = *in;
@@ -60,29 +59,6 @@ static int parse(struct grow *g)
 	return in.rd.bad ? -EPROTO : 0;
 }
 
-static int mark_repeated(struct grow *g)
-{
-	struct sl_slice **by = calloc(g->cnt + 1, sizeof(*by));
-
-	if (!by)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < g->cnt; i++) {
-		by[i] = &g->item[i].name;
-		g->item[i].first = true;
-	}
-	sl_kslices_sort(by, g->cnt);
-	for (uint32_t i = 1; i < g->cnt; i++) {
-		if (!sl_kslice_same(*by[i - 1], *by[i]))
-			continue;
-		struct item *x = SL_CONTAINER_OF(by[i], struct item, name);
-		struct item *before = SL_CONTAINER_OF(by[i - 1], struct item, name);
-		x->again = before->again = true;
-		x->first = false;
-	}
-	free(by);
-	return 0;
-}
-
 static void check_assignment(struct grow *g, const struct item *x, uint32_t more,
 			     struct sl_kadmin_err *e)
 {
@@ -106,9 +82,10 @@ static void check(struct grow *g, const struct item *x, const struct sl_topic *t
 {
 	uint32_t have = sl_topic_partitions(t);
 
-	if (sl_ktopic_is_internal((const char *)x->name.p, x->name.len)) {
+	if (sl_ktopic_is_internal((const char *)x->asked.name.p, x->asked.name.len)) {
 		sl_kadmin_err(e, SL_KERR_INVALID_TOPIC_EXCEPTION,
-			      "The partitions of %.*s belong to the gateway.", SL_KSTR(x->name));
+			      "The partitions of %.*s belong to the gateway.",
+			      SL_KSTR(x->asked.name));
 	} else if (x->count == (int32_t)have) {
 		sl_kadmin_err(e, SL_KERR_INVALID_PARTITIONS, "Topic already has %u partition(s).",
 			      have);
@@ -116,7 +93,7 @@ static void check(struct grow *g, const struct item *x, const struct sl_topic *t
 		sl_kadmin_err(e, SL_KERR_INVALID_PARTITIONS,
 			      "The topic %.*s currently has %u partition(s); %d would not be an "
 			      "increase.",
-			      SL_KSTR(x->name), have, x->count);
+			      SL_KSTR(x->asked.name), have, x->count);
 	} else if (x->count > SL_PARTITIONS_MAX) {
 		sl_kadmin_err(e, SL_KERR_INVALID_PARTITIONS,
 			      "A topic has at most %d partitions here.", SL_PARTITIONS_MAX);
@@ -155,11 +132,11 @@ static void grow_one(struct grow *g, const struct item *x, struct sl_kadmin_err 
 		sl_kadmin_err(e, SL_KERR_REQUEST_TIMED_OUT, NULL);
 		return;
 	}
-	if (x->again) {
+	if (x->asked.again) {
 		sl_kadmin_err(e, SL_KERR_INVALID_REQUEST, "Duplicate topic name.");
 		return;
 	}
-	t = sl_kreq_topic(g->r, x->name);
+	t = sl_kreq_topic(g->r, x->asked.name);
 	if (!t) {
 		sl_kadmin_err(e, SL_KERR_UNKNOWN_TOPIC_OR_PARTITION, NULL);
 		return;
@@ -177,20 +154,20 @@ static int run(struct sl_kreq *r)
 	int rc = parse(&g);
 
 	if (!rc)
-		rc = mark_repeated(&g);
+		rc = sl_knames_mark(g.item, sizeof(*g.item), g.cnt);
 	if (rc)
 		goto out;
 	for (uint32_t i = 0; i < g.cnt; i++)
-		n += g.item[i].first;
+		n += g.item[i].asked.first;
 	sl_kreq_begin(r);
 	sl_kw_i32(w, 0); /* throttle time */
 	sl_kw_array(w, n);
 	for (uint32_t i = 0; i < g.cnt; i++) {
 		struct sl_kadmin_err e = {0};
-		if (!g.item[i].first)
+		if (!g.item[i].asked.first)
 			continue;
 		grow_one(&g, &g.item[i], &e);
-		sl_kw_str(w, g.item[i].name);
+		sl_kw_str(w, g.item[i].asked.name);
 		sl_kadmin_put_code(r, e.code);
 		sl_kadmin_put_msg(w, &e);
 		sl_kw_tags(w);

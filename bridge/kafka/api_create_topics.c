@@ -9,10 +9,8 @@
 #include "settings.h"
 
 struct item {
-	struct sl_slice name;
-	struct sl_kr body; /* behind the name */
-	bool again;        /* the name stands there twice: answered once, as an error */
-	bool first;        /* where it is answered */
+	struct sl_kname asked; /* first member */
+	struct sl_kr body;     /* behind the name */
 };
 
 struct create { /* the request */
@@ -69,7 +67,7 @@ static int parse(struct create *c)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n && !in.rd.bad; i++) {
 		struct item *x = &c->item[c->cnt++];
-		x->name = sl_kr_str(&in);
+		x->asked.name = sl_kr_str(&in);
 		x->body = in;
 		skip_body(&in, &elems);
 		if (elems > SL_KREQ_PARTS_MAX)
@@ -79,29 +77,6 @@ static int parse(struct create *c)
 	c->validate_only = sl_kr_bool(&in);
 	sl_kr_tags(&in);
 	return in.rd.bad ? -EPROTO : 0;
-}
-
-static int mark_repeated(struct create *c)
-{
-	struct sl_slice **by = calloc(c->cnt + 1, sizeof(*by));
-
-	if (!by)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < c->cnt; i++) {
-		by[i] = &c->item[i].name;
-		c->item[i].first = true;
-	}
-	sl_kslices_sort(by, c->cnt);
-	for (uint32_t i = 1; i < c->cnt; i++) {
-		if (!sl_kslice_same(*by[i - 1], *by[i]))
-			continue;
-		struct item *x = SL_CONTAINER_OF(by[i], struct item, name);
-		struct item *before = SL_CONTAINER_OF(by[i - 1], struct item, name);
-		x->again = before->again = true;
-		x->first = false;
-	}
-	free(by);
-	return 0;
 }
 
 /* ---- one topic ------------------------------------------------------------------------------- */
@@ -311,24 +286,24 @@ static void create_one(struct create *c, struct item *it)
 {
 	struct sl_kadmin_err e = {0};
 	struct sl_topic *t = NULL;
-	struct wish x = {.name = it->name};
+	struct wish x = {.name = it->asked.name};
 
 	if (c->timeout_ms <= 0) /* it is over already: so says Kafka, and makes nothing */
 		sl_kadmin_err(&e, SL_KERR_REQUEST_TIMED_OUT, NULL);
-	else if (it->again)
+	else if (it->asked.again)
 		sl_kadmin_err(&e, SL_KERR_INVALID_REQUEST, "Duplicate topic name.");
 	else
-		check_name(c, it->name, &e);
+		check_name(c, it->asked.name, &e);
 	if (!e.code) {
-		x.usual = sl_ktopic_base(c->r->server, it->name, &x.layers);
+		x.usual = sl_ktopic_base(c->r->server, it->asked.name, &x.layers);
 		read_wish(c, it, &x, &e);
 	}
 	if (!e.code) {
 		c->new_parts += (uint32_t)x.parts;
 		if (!c->validate_only)
-			t = make(c, it->name, &x, &e);
+			t = make(c, it->asked.name, &x, &e);
 	}
-	put_result(c, it->name, t, &x, &e);
+	put_result(c, it->asked.name, t, &x, &e);
 }
 
 static int run(struct sl_kreq *r)
@@ -338,16 +313,16 @@ static int run(struct sl_kreq *r)
 	int rc = parse(&c);
 
 	if (!rc)
-		rc = mark_repeated(&c);
+		rc = sl_knames_mark(c.item, sizeof(*c.item), c.cnt);
 	if (rc)
 		goto out;
 	for (uint32_t i = 0; i < c.cnt; i++)
-		n += c.item[i].first;
+		n += c.item[i].asked.first;
 	sl_kreq_begin(r);
 	sl_kw_i32(&r->out.w, 0); /* throttle time */
 	sl_kw_array(&r->out.w, n);
 	for (uint32_t i = 0; i < c.cnt && !r->out.w.bad; i++)
-		if (c.item[i].first)
+		if (c.item[i].asked.first)
 			create_one(&c, &c.item[i]);
 	sl_kw_tags(&r->out.w);
 out:
