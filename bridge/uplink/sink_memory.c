@@ -5,35 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TOPICS_MAX 64
-#define IDS_MAX    8
-#define FAULTS_MAX 4096
-
-struct mem_topic {
-	char name[SL_TOPIC_NAME_MAX + 1];
-	uint32_t partitions;
-};
-
-struct mem_id { /* a transactional id */
-	char gateway[SL_CFG_NAME_MAX];
-	unsigned epoch;
-	uint64_t open; /* transaction, 0: none */
-};
-
-struct mem_centre {
-	struct mem_cfg cfg;
-	struct mem_topic topic[TOPICS_MAX];
-	unsigned topic_cnt;
-	struct mem_id id[IDS_MAX];
-	unsigned id_cnt;
-	struct mem_rec *rec;
-	size_t rec_cnt, rec_cap;
-	uint64_t next_txn;
-	enum mem_fault fault[FAULTS_MAX];
-	unsigned fault_cnt, fault_at;
-	unsigned refuse_opens;
-	enum sl_sink_class refuse_class;
-};
+#include "centre_memory.h"
 
 enum mem_pending { P_NONE, P_OPEN, P_COMMIT, P_ABORT };
 
@@ -54,215 +26,12 @@ struct mem_sink {
 	enum mem_pending pending;
 	struct mem_out *out;
 	size_t out_cnt, out_cap;
-	char known[TOPICS_MAX][SL_TOPIC_NAME_MAX + 1]; /* metadata */
-	uint32_t known_parts[TOPICS_MAX];
+	char known[MEM_TOPICS_MAX][SL_TOPIC_NAME_MAX + 1]; /* metadata */
+	uint32_t known_parts[MEM_TOPICS_MAX];
 	unsigned known_cnt;
 	struct sl_sink_event *ev;
 	size_t ev_cnt, ev_cap;
 };
-
-/* ---- the centre
- * ---------------------------------------------------------------------------------------- */
-
-struct mem_centre *mem_centre_new(void)
-{
-	struct mem_centre *c = calloc(1, sizeof(*c));
-
-	SL_ASSERT(c);
-	c->cfg = (struct mem_cfg){.bytes_max = 1000000,
-				  .ts_max = INT64_MAX,
-				  .batch = 100,
-				  .window = 1000,
-				  .up = true};
-	c->next_txn = 1;
-	return c;
-}
-
-void mem_centre_free(struct mem_centre *c)
-{
-	for (size_t i = 0; i < c->rec_cnt; i++)
-		free(c->rec[i].mem);
-	free(c->rec);
-	free(c);
-}
-
-struct mem_cfg *mem_centre_cfg(struct mem_centre *c)
-{
-	return &c->cfg;
-}
-
-void mem_centre_order(struct mem_centre *c, enum mem_fault f)
-{
-	SL_ASSERT(c->fault_cnt < FAULTS_MAX);
-	c->fault[c->fault_cnt++] = f;
-}
-
-void mem_centre_refuse_opens(struct mem_centre *c, unsigned n, enum sl_sink_class class)
-{
-	c->refuse_opens = n;
-	c->refuse_class = class;
-}
-
-static struct mem_topic *topic_find(const struct mem_centre *c, const char *name)
-{
-	for (unsigned i = 0; i < c->topic_cnt; i++)
-		if (!strcmp(c->topic[i].name, name))
-			return (struct mem_topic *)(uintptr_t)&c->topic[i];
-	return NULL;
-}
-
-void mem_centre_topic(struct mem_centre *c, const char *topic, uint32_t partitions)
-{
-	struct mem_topic *t = topic_find(c, topic);
-
-	if (!t) {
-		SL_ASSERT(c->topic_cnt < TOPICS_MAX);
-		t = &c->topic[c->topic_cnt++];
-		snprintf(t->name, sizeof(t->name), "%s", topic);
-	}
-	t->partitions = partitions;
-}
-
-uint32_t mem_centre_partitions(const struct mem_centre *c, const char *topic)
-{
-	const struct mem_topic *t = topic_find(c, topic);
-
-	return t ? t->partitions : 0;
-}
-
-void mem_centre_delete(struct mem_centre *c, const char *topic)
-{
-	struct mem_topic *t = topic_find(c, topic);
-
-	SL_ASSERT(t);
-	*t = c->topic[--c->topic_cnt];
-}
-
-static struct mem_id *id_get(struct mem_centre *c, const char *gateway)
-{
-	for (unsigned i = 0; i < c->id_cnt; i++)
-		if (!strcmp(c->id[i].gateway, gateway))
-			return &c->id[i];
-	SL_ASSERT(c->id_cnt < IDS_MAX);
-	snprintf(c->id[c->id_cnt].gateway, SL_CFG_NAME_MAX, "%s", gateway);
-	return &c->id[c->id_cnt++];
-}
-
-static void end_txn(struct mem_centre *c, uint64_t txn, enum mem_rec_state state)
-{
-	for (size_t i = c->rec_cnt; i-- > 0 && txn;)
-		if (c->rec[i].txn == txn && c->rec[i].state == MEM_OPEN)
-			c->rec[i].state = state;
-}
-
-static void abort_open(struct mem_centre *c, struct mem_id *id)
-{
-	end_txn(c, id->open, MEM_ABORTED);
-	id->open = 0;
-}
-
-void mem_centre_fence(struct mem_centre *c, const char *gateway)
-{
-	struct mem_id *id = id_get(c, gateway);
-
-	abort_open(c, id);
-	id->epoch++;
-}
-
-static void *dup_slice(uint8_t **at, struct sl_slice *s)
-{
-	uint8_t *to = *at;
-
-	if (!s->p)
-		return NULL;
-	memcpy(to, s->p, s->len);
-	*at += s->len;
-	s->p = to;
-	return to;
-}
-
-/* An own copy of what a record borrows. */
-static void rec_copy(struct mem_rec *to, const struct sl_sink_rec *r)
-{
-	size_t n = r->hdr_cnt * sizeof(struct sl_hdr) + r->key.len + r->value.len;
-	uint8_t *at;
-
-	for (uint32_t i = 0; i < r->hdr_cnt; i++)
-		n += r->hdr[i].name.len + r->hdr[i].value.len;
-	memset(to, 0, sizeof(*to));
-	to->mem = malloc(n + 1);
-	SL_ASSERT(to->mem);
-	snprintf(to->topic, sizeof(to->topic), "%s", r->topic);
-	to->partition = r->partition;
-	to->ts = r->ts_ms;
-	to->hdr = to->mem;
-	to->hdr_cnt = r->hdr_cnt;
-	at = (uint8_t *)to->mem + r->hdr_cnt * sizeof(struct sl_hdr);
-	if (r->hdr_cnt)
-		memcpy(to->hdr, r->hdr, r->hdr_cnt * sizeof(struct sl_hdr));
-	to->key = r->key;
-	to->value = r->value;
-	dup_slice(&at, &to->key);
-	dup_slice(&at, &to->value);
-	for (uint32_t i = 0; i < r->hdr_cnt; i++) {
-		dup_slice(&at, &to->hdr[i].name);
-		dup_slice(&at, &to->hdr[i].value);
-	}
-}
-
-static void append(struct mem_centre *c, const struct mem_rec *r)
-{
-	if (c->rec_cnt == c->rec_cap) {
-		c->rec_cap = c->rec_cap ? c->rec_cap * 2 : 1024;
-		c->rec = realloc(c->rec, c->rec_cap * sizeof(*c->rec));
-		SL_ASSERT(c->rec);
-	}
-	c->rec[c->rec_cnt++] = *r;
-}
-
-void mem_centre_put(struct mem_centre *c, const char *topic, const char *key, const char *val)
-{
-	struct mem_rec r;
-	struct sl_sink_rec s = {.topic = topic, .ts_ms = 1};
-
-	s.key = (struct sl_slice){(const uint8_t *)key, (uint32_t)strlen(key)};
-	if (val)
-		s.value = (struct sl_slice){(const uint8_t *)val, (uint32_t)strlen(val)};
-	rec_copy(&r, &s);
-	r.state = MEM_COMMITTED;
-	append(c, &r);
-}
-
-const struct mem_rec *mem_centre_rec(const struct mem_centre *c, size_t i)
-{
-	return &c->rec[i];
-}
-
-size_t mem_centre_cnt(const struct mem_centre *c)
-{
-	return c->rec_cnt;
-}
-
-const struct mem_rec *mem_centre_last(const struct mem_centre *c, const char *topic,
-				      const char *key)
-{
-	for (size_t i = c->rec_cnt; i-- > 0;) {
-		const struct mem_rec *r = &c->rec[i];
-		if (r->state == MEM_COMMITTED && !strcmp(r->topic, topic) &&
-		    r->key.len == strlen(key) && !memcmp(r->key.p, key, r->key.len))
-			return r->value.p ? r : NULL;
-	}
-	return NULL;
-}
-
-const struct sl_hdr *mem_hdr(const struct mem_rec *r, const char *name)
-{
-	for (uint32_t i = r->hdr_cnt; i-- > 0;)
-		if (r->hdr[i].name.len == strlen(name) &&
-		    !memcmp(r->hdr[i].name.p, name, r->hdr[i].name.len))
-			return &r->hdr[i];
-	return NULL;
-}
 
 /* ---- a sink: events
  * ------------------------------------------------------------------------------------ */
@@ -374,9 +143,9 @@ static void do_open(struct mem_sink *s)
 		fail(s, c->refuse_class, "the centre does not let it in");
 		return;
 	}
-	abort_open(c, s->id);
+	mem_centre_abort(c, s->id);
 	s->epoch = ++s->id->epoch;
-	if (!topic_find(c, s->positions))
+	if (!mem_centre_find(c, s->positions))
 		mem_centre_topic(c, s->positions, 3);
 	emit_positions(s);
 	s->ready = true;
@@ -452,7 +221,7 @@ static int mem_produce(struct sl_sink *sink, const struct sl_sink_rec *r)
 		SL_ASSERT(s->out);
 	}
 	o = &s->out[s->out_cnt++];
-	rec_copy(&o->rec, r);
+	mem_rec_copy(&o->rec, r);
 	o->tag = r->tag;
 	return 0;
 }
@@ -478,7 +247,7 @@ static void deliver_batch(struct mem_sink *s)
 	unsigned n = 0, kept = 0;
 	int error = 0;
 
-	if (!topic_find(c, first.topic)) {
+	if (!mem_centre_find(c, first.topic)) {
 		char topic[SL_TOPIC_NAME_MAX + 1];
 		strcpy(topic, first.topic);
 		emit_topic(s, SL_SINK_TOPIC_GONE, topic);
@@ -508,7 +277,7 @@ static void deliver_batch(struct mem_sink *s)
 		} else {
 			o->rec.txn = s->id->open = s->txn;
 			o->rec.state = MEM_OPEN;
-			append(c, &o->rec);
+			mem_centre_append(c, &o->rec);
 		}
 	}
 	s->out_cnt = kept;
@@ -530,7 +299,7 @@ static void do_commit(struct mem_sink *s)
 		f = c->fault[c->fault_at++];
 	switch ((int)f) {
 	case MEM_COMMIT_LOST:
-		end_txn(c, s->txn, MEM_COMMITTED);
+		mem_centre_end(c, s->txn, MEM_COMMITTED);
 		s->id->open = 0;
 		fail(s, SL_SINK_REBUILD, "the answer to a commit was lost");
 		break;
@@ -548,7 +317,7 @@ static void do_commit(struct mem_sink *s)
 		fail(s, SL_SINK_FENCED, "the transaction timed out at the coordinator");
 		break;
 	default:
-		end_txn(c, s->txn, MEM_COMMITTED);
+		mem_centre_end(c, s->txn, MEM_COMMITTED);
 		s->id->open = 0;
 		s->in_txn = false;
 		emit(s, SL_SINK_COMMITTED);
@@ -581,7 +350,7 @@ static int mem_abort(struct sl_sink *sink)
 
 static void learn(struct mem_sink *s, const char *topic)
 {
-	const struct mem_topic *t = topic_find(s->c, topic);
+	const struct mem_topic *t = mem_centre_find(s->c, topic);
 	unsigned i = 0;
 
 	if (!t) {
@@ -621,7 +390,7 @@ static int mem_make(struct sl_sink *sink, const char *topic, uint32_t partitions
 		snprintf(ev->text, sizeof(ev->text), "not allowed");
 		return 0;
 	}
-	if (!topic_find(s->c, topic))
+	if (!mem_centre_find(s->c, topic))
 		mem_centre_topic(s->c, topic, partitions);
 	learn(s, topic);
 	return 0;
@@ -654,7 +423,7 @@ static void work(struct mem_sink *s)
 	if (s->pending == P_COMMIT) {
 		do_commit(s);
 	} else if (s->pending == P_ABORT) {
-		abort_open(s->c, s->id);
+		mem_centre_abort(s->c, s->id);
 		s->in_txn = false;
 		s->pending = P_NONE;
 		emit(s, SL_SINK_ABORTED);
@@ -716,7 +485,7 @@ struct sl_sink *mem_sink_new(struct mem_centre *c, const char *gateway, const ch
 	SL_ASSERT(s);
 	s->base.ops = &ops;
 	s->c = c;
-	s->id = id_get(c, gateway);
+	s->id = mem_centre_id(c, gateway);
 	snprintf(s->gateway, sizeof(s->gateway), "%s", gateway);
 	snprintf(s->positions, sizeof(s->positions), "%s", positions);
 	return &s->base;
